@@ -1,0 +1,63 @@
+"""The activities of a task's workflow. They run as local activities: one hop instead of three."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from temporalio import activity
+
+from activities.queue import RecorderQueue
+from activities.recorder import Handed, Recorder, Timeout
+from activities.unsealing import TASK_PREFIX
+from audit.entry import open_command
+from audit.malformed import Malformed
+from audit.submission import parse_submission
+from domain.instants import parse_instant
+from domain.refusal import Refused
+from domain.snapshot import format_task
+from domain.task import Task
+from workflows.messages import LOOK_UP, RECORD_STEP, SETTLE, Answer, RecordStep, Settle
+
+
+@dataclass(frozen=True)
+class StepActivities:
+    """Bound to the recorder of this process."""
+
+    recorder: Recorder
+    queue: RecorderQueue
+    now: Callable[[], datetime]
+
+    def all(self) -> Sequence[Callable[..., Any]]:
+        return [self.record_step, self.settle_deadlines, self.look_up_task]
+
+    @activity.defn(name=RECORD_STEP)
+    async def record_step(self, step: RecordStep) -> Answer:
+        """Record a command that came through Temporal. A refusal is an answer, not a failure."""
+        received_at = self.now()
+        try:
+            submission = parse_submission(step.submission.encode())
+            if open_command(submission.command).subject.name != TASK_PREFIX + step.task:
+                raise Refused("other_task", task=step.task)
+            recorded = await self.queue.record(Handed(submission, received_at))
+        except Malformed as error:
+            return Answer(None, refused=error.code, facts={"detail": error.detail})
+        except Refused as refusal:
+            return Answer(None, refused=refusal.code, facts=dict(refusal.facts))
+        return Answer(_snapshot(recorded.task), (recorded.entry or b"").decode())
+
+    @activity.defn(name=SETTLE)
+    async def settle_deadlines(self, settle: Settle) -> Answer:
+        """Record what ran out. Safe to repeat: what is recorded does not run out twice."""
+        recorded = await self.queue.record(Timeout(settle.task, parse_instant(settle.at)))
+        return Answer(_snapshot(recorded.task))
+
+    @activity.defn(name=LOOK_UP)
+    async def look_up_task(self, task: str) -> Answer:
+        """The task as the log has it; no snapshot when the log has none of that id."""
+        return Answer(_snapshot(await asyncio.to_thread(self.recorder.task, task)))
+
+
+def _snapshot(task: Task | None) -> dict[str, Any] | None:
+    return format_task(task) if task else None

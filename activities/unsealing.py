@@ -1,0 +1,104 @@
+"""From the bytes a person handed in to a command that may be judged: form, signature, openings.
+
+All of it happens before any lock is taken.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from audit.commitment import Opening, is_commitment
+from audit.dsse import Envelope
+from audit.entry import Subject, open_command
+from audit.keys import PublicKey, load_public
+from audit.malformed import Malformed
+from audit.submission import Submission
+from domain import command as commands
+from domain.command import Command, read_command
+from domain.directory import CHAIN, Directory
+from domain.lifecycle import EVENTS
+from domain.refusal import Refused
+
+TASK_PREFIX = "task:"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command with a sound form, a good signature and openings that fit."""
+
+    command: Command
+    subject: Subject
+    envelope: Envelope
+    openings: tuple[Opening, ...]
+    received_at: datetime
+
+
+def unseal(
+    submission: Submission, origin: str, directory: Directory, received_at: datetime
+) -> Request:
+    """Check everything about a submission that needs no look at the task. Raises Refused."""
+    try:
+        statement = open_command(submission.command)
+        if statement.predicate["log"] != origin:
+            raise Refused("other_log", log=str(statement.predicate["log"])[:80])
+        chain = chain_of(statement.subject.name)
+        command = read_command(chain, statement.predicate)
+        key = _signer(command, directory)
+        if command.key != key.id or not submission.command.verify(key):
+            raise Refused("signature_wrong")
+        if chain != CHAIN:
+            _check_openings(command, submission.openings)
+    except Malformed as error:
+        raise Refused(error.code, detail=error.detail) from error
+    return Request(
+        command, statement.subject, submission.command, submission.openings, received_at
+    )
+
+
+def chain_of(subject: str) -> str:
+    """The chain that a subject names: a task's id, or the directory. Raises Malformed."""
+    if subject == CHAIN:
+        return CHAIN
+    task = subject.removeprefix(TASK_PREFIX)
+    if task in {subject, "", CHAIN} or not task.replace("-", "").isalnum() or not task.isascii():
+        raise Malformed("subject_unknown", subject[:80])
+    return task
+
+
+def _signer(command: Command, directory: Directory) -> PublicKey:
+    person = directory.people.get(directory.keys.get(command.key, ""))
+    if person is not None:
+        return load_public(base64.b64decode(person.spki))
+    if command.task == CHAIN and command.event == "found":
+        # The first entry brings its own key: it is trusted because the log's key vouches for it.
+        return _founder(command.arguments)
+    if command.task == CHAIN and command.key == directory.administrator_key:
+        return load_public(base64.b64decode(directory.administrator))
+    raise Refused("unknown_key", key=command.key[:16])
+
+
+def _founder(arguments: Mapping[str, Any]) -> PublicKey:
+    try:
+        return load_public(base64.b64decode(arguments["administrator"], validate=True))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused("missing_argument", event="found", field="administrator") from error
+
+
+def _check_openings(command: Command, openings: Sequence[Opening]) -> None:
+    """Words come with the command, each fitting its commitment; nothing else comes with it."""
+    if command.event not in EVENTS:
+        raise Refused("unknown_event", event=command.event)
+    expected = {
+        name: command.arguments[name]
+        for name in commands.text_fields(command.event)
+        if command.arguments.get(name) is not None
+    }
+    for name in expected.keys() ^ {opening.field for opening in openings}:
+        raise Refused("opening_missing", field=name)
+    for opening in openings:
+        commands.check_text(opening.field, opening.value)
+        commitment = expected[opening.field]
+        if not is_commitment(commitment) or not opening.opens(commitment):
+            raise Refused("opening_wrong", field=opening.field)

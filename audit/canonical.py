@@ -1,0 +1,107 @@
+"""Canonical JSON (RFC 8785) for the values that the log holds, with the standard library alone.
+
+The values are narrower than JSON, and that is what makes this short: no floats, integers within
+±(2^53-1), ASCII object keys, text in NFC without lone surrogates or direction marks, at most 16
+levels deep. For such values RFC 8785 and ``json.dumps`` with sorted keys write the same bytes:
+
+    >>> canonical({"b": "Tết", "a": [1, None, True]})
+    b'{"a":[1,null,true],"b":"T\\xe1\\xba\\xbft"}'
+    >>> parse(b'{"a":1}')
+    {'a': 1}
+
+`parse` accepts only what `canonical` writes, so one value has one encoding.
+"""
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, TypeAlias
+
+from audit.malformed import Malformed
+
+Json: TypeAlias = "None | bool | int | str | list[Json] | dict[str, Json]"
+JsonLike: TypeAlias = "None | bool | int | str | Sequence[JsonLike] | Mapping[str, JsonLike]"
+
+MAX_INTEGER = 2**53 - 1
+MAX_DEPTH = 16
+# Marks that reorder or hide what is displayed: a signed text must read the same for everyone.
+_INVISIBLE = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+def canonical(value: JsonLike) -> bytes:
+    """The RFC 8785 bytes of ``value``. Raises Malformed when the value is outside the narrow set."""
+    _check(value, MAX_DEPTH)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True,
+                      separators=(",", ":"))  # fmt: skip
+    return text.encode()
+
+
+def parse(data: bytes) -> Json:
+    """The value of canonical bytes. Raises Malformed on any other bytes, however harmless they look."""
+    try:
+        value: Json = json.loads(
+            data.decode(),
+            object_pairs_hook=_without_duplicates,
+            parse_float=_no_float,
+            parse_constant=_no_float,
+            parse_int=_bounded,
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise Malformed("not_json", type(error).__name__) from error
+    if canonical(value) != data:
+        raise Malformed("not_canonical")
+    return value
+
+
+def check_text(text: str) -> None:
+    """Raise Malformed unless ``text`` may enter the log: NFC, no surrogates, no direction marks."""
+    if text.isascii():
+        return
+    if not unicodedata.is_normalized("NFC", text):
+        raise Malformed("text_not_nfc")
+    if not _INVISIBLE.isdisjoint(text):
+        raise Malformed("text_with_invisible_marks")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Malformed("text_with_surrogates")
+
+
+def _check(value: object, depth: int) -> None:
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, Mapping):
+        _check_depth(depth)
+        for key, item in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise Malformed("key_not_ascii")
+            _check(item, depth - 1)
+    elif isinstance(value, list | tuple):
+        _check_depth(depth)
+        for item in value:
+            _check(item, depth - 1)
+    elif isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            raise Malformed("integer_too_large")
+    elif value is not None:
+        raise Malformed("value_not_allowed", type(value).__name__)
+
+
+def _check_depth(depth: int) -> None:
+    if depth == 0:
+        raise Malformed("too_deep")
+
+
+def _without_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise Malformed("duplicate_key")
+    return value
+
+
+def _no_float(text: str) -> NoReturn:
+    raise Malformed("float", text[:40])
+
+
+def _bounded(text: str) -> int:
+    if len(text) > len(str(-MAX_INTEGER)):
+        raise Malformed("integer_too_large")
+    return int(text)

@@ -1,0 +1,93 @@
+"""DSSE envelopes: a payload, its type, and one signature over both.
+
+What is signed is the pre-authentication encoding (lengths are in *bytes*):
+
+    PAE = "DSSEv1" SP len(type) SP type SP len(body) SP body
+
+    >>> pae("text/plain", "Tết".encode())
+    b'DSSEv1 10 text/plain 5 T\\xe1\\xba\\xbft'
+
+The ``keyid`` in an envelope is a hint for finding the key, never a reason to trust it.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from audit.canonical import Json
+from audit.keys import PrivateKey, PublicKey
+from audit.malformed import Malformed
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+_ENVELOPE_FIELDS = {"payload", "payloadType", "signatures"}
+_SIGNATURE_FIELDS = {"keyid", "sig"}
+_SIGNATURE_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    payload: bytes
+    keyid: str
+    signature: bytes
+
+    @property
+    def signed_bytes(self) -> bytes:
+        return pae(PAYLOAD_TYPE, self.payload)
+
+    def verify(self, key: PublicKey) -> bool:
+        """Whether ``key`` signed this payload under our payload type."""
+        return self.keyid == key.id and key.verify(self.signature, self.signed_bytes)
+
+
+def pae(payload_type: str, body: bytes) -> bytes:
+    """The bytes that are signed."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(body), body)
+
+
+def seal(payload: bytes, key: PrivateKey) -> Envelope:
+    return Envelope(payload, key.public.id, key.sign(pae(PAYLOAD_TYPE, payload)))
+
+
+def format_envelope(envelope: Envelope) -> dict[str, Json]:
+    return {
+        "payload": base64.b64encode(envelope.payload).decode(),
+        "payloadType": PAYLOAD_TYPE,
+        "signatures": [
+            {"keyid": envelope.keyid, "sig": base64.b64encode(envelope.signature).decode()}
+        ],
+    }
+
+
+def parse_envelope(value: Json) -> Envelope:
+    """The envelope of a JSON value. Raises Malformed; says nothing about the signature."""
+    if not isinstance(value, dict) or set(value) != _ENVELOPE_FIELDS:
+        raise Malformed("envelope_fields")
+    if value["payloadType"] != PAYLOAD_TYPE:
+        raise Malformed("envelope_payload_type")
+    signatures = value["signatures"]
+    if not isinstance(signatures, list) or len(signatures) != 1:
+        raise Malformed("envelope_signature_count")
+    signature = signatures[0]
+    if not isinstance(signature, dict) or set(signature) != _SIGNATURE_FIELDS:
+        raise Malformed("envelope_fields")
+    keyid = signature["keyid"]
+    if not isinstance(keyid, str):
+        raise Malformed("envelope_fields")
+    raw = decode_base64(signature["sig"])
+    if len(raw) != _SIGNATURE_BYTES:
+        raise Malformed("signature_length")
+    return Envelope(decode_base64(value["payload"]), keyid, raw)
+
+
+def decode_base64(text: Json) -> bytes:
+    """Standard base64 in its one canonical form. Raises Malformed."""
+    if not isinstance(text, str):
+        raise Malformed("base64")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed("base64") from error
+    if base64.b64encode(data).decode() != text:
+        raise Malformed("base64_not_canonical")
+    return data

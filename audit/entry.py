@@ -1,0 +1,167 @@
+"""One entry of the log: a command by the person who gave it, and the log's record of it.
+
+    entry   = JCS({"command": DSSE, "record": DSSE, "v": 1}), at most 65,535 bytes
+    leaf    = SHA-256(0x00 || entry)                                          (RFC 9162, 2.1.1)
+
+Both payloads are in-toto Statements v1 with one subject, the chain: ``task:<id>``, or ``directory``.
+Its digest is that of the chain's header: SHA-256 of the JCS of the first command's arguments.
+
+The command's predicate (``urn:dondoc:command:v1``):
+
+    arguments   what is asked; texts enter as commitments (`audit.commitment`)
+    event       name of the step
+    id          32 hex digits, chosen at random by the giver; a command happens once
+    issued_at   by the giver's own watch
+    key         SHA-256 of the giver's SubjectPublicKeyInfo
+    log         origin: the name of the log that this command is meant for
+    on_behalf   {"agency", "role"}: in whose name
+    seen        {"digest", "version"} of what the giver saw, or null for the first step
+
+The record's predicate (``urn:dondoc:record:v1``):
+
+    calendar    version of the working-time calendar
+    clocks      {name: {"due", "rule", "since"} | null}: deadlines set and cleared by this step
+    command     SHA-256 of the command's PAE
+    from, to    states, ``from`` null for the first step
+    log         origin
+    person      whom the directory knows by the command's key, at this point of the log
+    prev        leaf hash of the chain's entry before this one, 64 zeros for the first
+    received_at when the command stood at the door: what counts against a deadline
+    recorded_at when this record was signed
+    rules       version of the rules
+    seq         1 for the first entry of a chain, then one more each
+
+Instants are text, UTC, ``2026-02-13T09:30:00.000000Z``. The same chain of three entries, complete
+and signed, stands in ``tests/audit/example.json``.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from audit.canonical import Json, JsonLike, canonical, parse
+from audit.dsse import Envelope, format_envelope, parse_envelope, seal
+from audit.keys import PrivateKey
+from audit.malformed import Malformed
+
+MAX_ENTRY_BYTES = 65_535
+NO_PREVIOUS = "0" * 64
+COMMAND_TYPE = "urn:dondoc:command:v1"
+RECORD_TYPE = "urn:dondoc:record:v1"
+_STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+_COMMAND_FIELDS = {
+    "arguments", "event", "id", "issued_at", "key", "log", "on_behalf", "seen"
+}  # fmt: skip
+_RECORD_FIELDS = {
+    "calendar", "clocks", "command", "from", "log", "person", "prev", "received_at", "recorded_at",
+    "rules", "seq", "to",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The chain that a statement is about."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The content of an envelope: subject and predicate, its fields checked, its values not."""
+
+    subject: Subject
+    predicate: dict[str, Json]
+
+    def text(self, field: str) -> str:
+        value = self.predicate[field]
+        if not isinstance(value, str):
+            raise Malformed("field_not_text", field)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command and its record, as signed. `leaf` names the entry everywhere."""
+
+    command: Envelope
+    record: Envelope
+
+
+def sign_command(subject: Subject, predicate: dict[str, JsonLike], key: PrivateKey) -> Envelope:
+    """The command as its giver signs it. ``predicate`` needs every field but ``key``."""
+    return seal(_statement(subject, COMMAND_TYPE, {**predicate, "key": key.public.id}), key)
+
+
+def sign_record(subject: Subject, predicate: dict[str, JsonLike], key: PrivateKey) -> Envelope:
+    """The record as the log signs it."""
+    return seal(_statement(subject, RECORD_TYPE, predicate), key)
+
+
+def open_command(envelope: Envelope) -> Statement:
+    """What a command says. Check its signature first. Raises Malformed."""
+    return _open(envelope, COMMAND_TYPE, _COMMAND_FIELDS)
+
+
+def open_record(envelope: Envelope) -> Statement:
+    """What a record says. Check its signature first. Raises Malformed."""
+    return _open(envelope, RECORD_TYPE, _RECORD_FIELDS)
+
+
+def command_digest(envelope: Envelope) -> str:
+    """What a record names its command by: SHA-256 of the PAE, hex."""
+    return hashlib.sha256(envelope.signed_bytes).hexdigest()
+
+
+def format_entry(entry: Entry) -> bytes:
+    """The bytes of the leaf. Raises Malformed when they are too many."""
+    data = canonical(
+        {"command": format_envelope(entry.command), "record": format_envelope(entry.record), "v": 1}
+    )
+    if len(data) > MAX_ENTRY_BYTES:
+        raise Malformed("entry_too_large", f"{len(data)} bytes")
+    return data
+
+
+def parse_entry(data: bytes) -> Entry:
+    """The entry of a leaf's bytes. Raises Malformed."""
+    if len(data) > MAX_ENTRY_BYTES:
+        raise Malformed("entry_too_large", f"{len(data)} bytes")
+    value = parse(data)
+    if not isinstance(value, dict) or set(value) != {"command", "record", "v"} or value["v"] != 1:
+        raise Malformed("entry_fields")
+    return Entry(parse_envelope(value["command"]), parse_envelope(value["record"]))
+
+
+def header_digest(arguments: Mapping[str, JsonLike]) -> str:
+    """What names a chain for ever: SHA-256 of the JCS of its first command's arguments, hex."""
+    return hashlib.sha256(canonical(arguments)).hexdigest()
+
+
+def leaf_hash(data: bytes) -> str:
+    """Hex of SHA-256(0x00 || entry)."""
+    return hashlib.sha256(b"\x00" + data).hexdigest()
+
+
+def _statement(subject: Subject, kind: str, predicate: dict[str, JsonLike]) -> bytes:
+    return canonical({
+        "_type": _STATEMENT_TYPE,
+        "predicate": predicate,
+        "predicateType": kind,
+        "subject": [{"digest": {"sha256": subject.digest}, "name": subject.name}],
+    })  # fmt: skip
+
+
+def _open(envelope: Envelope, kind: str, fields: set[str]) -> Statement:
+    match parse(envelope.payload):
+        case {
+            "_type": "https://in-toto.io/Statement/v1",
+            "predicate": dict(predicate),
+            "predicateType": found,
+            "subject": [{"digest": {"sha256": str(digest)}, "name": str(name), **more}],
+            **rest,
+        } if found == kind and not more and not rest:
+            if set(predicate) != fields:
+                raise Malformed("statement_fields", kind)
+            return Statement(Subject(name, digest), predicate)
+    raise Malformed("statement_form", kind)

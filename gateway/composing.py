@@ -1,0 +1,103 @@
+"""Writing a command on behalf of the person who signs it: the client's half of the door.
+
+Words become salted commitments, the task's version is bound in, and the whole is signed with the
+person's own key. Nothing here needs the service.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from unicodedata import normalize
+
+from activities.unsealing import TASK_PREFIX
+from audit.commitment import SALT_BYTES, Opening
+from audit.entry import Subject, header_digest, sign_command
+from audit.keys import PrivateKey
+from audit.submission import Submission
+from domain.command import FIELDS, check_arguments, check_text, text_fields
+from domain.directory import CHAIN
+from domain.instants import format_instant
+from domain.refusal import Refused
+from domain.task import Task
+
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A person who signs: the key, and in whose name."""
+
+    key: PrivateKey = field(repr=False)
+    agency: str
+    role: str
+
+
+def compose(
+    origin: str,
+    target: Task | str,
+    event: str,
+    arguments: Mapping[str, Any],
+    signer: Signer,
+    now: datetime,
+    random: Random = secrets.token_bytes,
+) -> Submission:
+    """A signed command on ``target``: the task as the person saw it, or the id of a new one.
+
+    ``arguments`` are plain values; texts are brought to NFC. Raises Refused when they don't fit.
+    """
+    if event not in FIELDS:
+        raise Refused("unknown_event", event=event)
+    openings = tuple(
+        Opening(name, normalize("NFC", str(arguments[name])), random(SALT_BYTES))
+        for name in sorted(text_fields(event))
+        if arguments.get(name) is not None
+    )
+    for opening in openings:
+        check_text(opening.field, opening.value)
+    committed = {name: value for name, value in arguments.items() if value is not None}
+    committed |= {opening.field: opening.commitment for opening in openings}
+    check_arguments(event, committed)
+    known = isinstance(target, Task)
+    subject = Subject(
+        TASK_PREFIX + (target.id if known else target),
+        target.header if known else header_digest(committed),
+    )
+    seen = {"digest": target.seen, "version": target.version} if known else None
+    predicate = _predicate(origin, event, committed, signer, now, random) | {"seen": seen}
+    return Submission(sign_command(subject, predicate, signer.key), openings)
+
+
+def compose_change(
+    origin: str,
+    founding: Mapping[str, Any] | None,
+    event: str,
+    arguments: Mapping[str, Any],
+    signer: Signer,
+    now: datetime,
+    random: Random = secrets.token_bytes,
+) -> Submission:
+    """A signed change of the directory. ``founding`` are the arguments of its first entry, which
+    name the chain; None for that entry itself."""
+    subject = Subject(CHAIN, header_digest(founding or arguments))
+    predicate = _predicate(origin, event, dict(arguments), signer, now, random) | {"seen": None}
+    return Submission(sign_command(subject, predicate, signer.key))
+
+
+def _predicate(
+    origin: str,
+    event: str,
+    arguments: dict[str, Any],
+    signer: Signer,
+    now: datetime,
+    random: Random,
+) -> dict[str, Any]:
+    return {
+        "arguments": arguments,
+        "event": event,
+        "id": random(16).hex(),
+        "issued_at": format_instant(now),
+        "log": origin,
+        "on_behalf": {"agency": signer.agency, "role": signer.role},
+    }

@@ -1,0 +1,186 @@
+"""Tells workflows what the log has recorded, and keeps at it until Temporal has taken it.
+
+A note in the outbox is written with the entry, in one transaction, and struck when the server has
+accepted the signal. So a crash, or an absence of Temporal, delays a workflow and nothing else. The
+signal starts the workflow when there is none: of a new task, of one that somebody terminated, of all
+of them when Temporal's store is gone.
+"""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Engine
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+
+from activities.recorder import Recorded, no_probe
+from audit.keys import PublicKey
+from domain.snapshot import format_task
+from domain.task import Task
+from store import ledger, queries
+from store.engine import writing
+from workflows import attributes
+from workflows.messages import FOLLOW, WORKFLOW, Follow, TaskStart
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 32
+_SWEEP_SECONDS = 1.0
+_STRIKE_SECONDS = 0.25
+
+
+@dataclass
+class _News:
+    """What a workflow has not been told yet."""
+
+    task: Task
+    entries: list[str]
+
+
+class Driver:
+    """`hear` from any thread; `run` until cancelled, in the event loop of the client."""
+
+    def __init__(
+        self,
+        client: Client,
+        engine: Engine,
+        log_key: PublicKey,
+        task_queue: str,
+        probe: Callable[[str], None] = no_probe,
+    ) -> None:
+        self._client = client
+        self._engine = engine
+        self._log_key = base64.b64encode(log_key.spki).decode()
+        self._task_queue = task_queue
+        self._probe = probe
+        self._loop = asyncio.get_running_loop()
+        self._news: dict[str, _News] = {}
+        self._busy: set[str] = set()
+        self._delivered: dict[str, int] = {}
+        self._awake = asyncio.Event()
+
+    def hear(self, recorded: Recorded) -> None:
+        """Take note of new entries. Returns at once."""
+        if recorded.task is not None and recorded.entries:
+            self._loop.call_soon_threadsafe(self._note, recorded)
+
+    async def run(self) -> None:
+        """Deliver what is heard, and what the outbox still holds from earlier."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(_SWEEP_SECONDS, self._sweep))
+            group.create_task(self._every(_STRIKE_SECONDS, self._strike))
+            for _ in range(_AT_ONCE):
+                group.create_task(self._deliver_for_ever())
+
+    async def drive(self, tasks: Sequence[str]) -> None:
+        """Make sure that each of these tasks has a workflow, told of the log's last entry."""
+        for batch in (tasks[at : at + _AT_ONCE] for at in range(0, len(tasks), _AT_ONCE)):
+            news = await asyncio.to_thread(self._read, batch)
+            await asyncio.gather(*map(self._tell, news))
+
+    async def settle(self) -> None:
+        """Wait until everything heard so far has been delivered."""
+        while self._news or self._busy:
+            await asyncio.sleep(0.005)
+        await self._strike()
+
+    def _note(self, recorded: Recorded) -> None:
+        task = recorded.task
+        if task is None:
+            return
+        entries = [entry.decode() for entry in recorded.entries]
+        news = self._news.setdefault(task.id, _News(task, []))
+        news.task = task
+        news.entries.extend(entries)
+        self._awake.set()
+
+    async def _deliver_for_ever(self) -> None:
+        while True:
+            task = next((task for task in self._news if task not in self._busy), None)
+            if task is None:
+                self._awake.clear()
+                await self._awake.wait()
+                continue
+            self._busy.add(task)
+            try:
+                await self._deliver(self._news.pop(task))
+            finally:
+                self._busy.discard(task)
+                self._awake.set()
+
+    async def _deliver(self, news: _News) -> None:
+        self._probe("before_signal")
+        try:
+            await self._tell(news)
+        except Exception as error:  # noqa: BLE001 - whatever hinders the server's answer
+            # The outbox still has it: the next sweep tries again.
+            log.warning("workflow_not_told", task=news.task.id, error=str(error))
+            await asyncio.sleep(_SWEEP_SECONDS)
+            return
+        self._probe("after_signal")
+        self._delivered[news.task.id] = news.task.seq
+
+    async def _tell(self, news: _News) -> None:
+        """Signal the workflow, starting it where there is none."""
+        await self._client.start_workflow(
+            WORKFLOW,
+            TaskStart(news.task.id, self._log_key, format_task(news.task)),
+            id=news.task.id,
+            task_queue=self._task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=attributes.typed(news.task),
+            start_signal=FOLLOW,
+            start_signal_args=[Follow(news.entries)],
+        )
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - a bad moment must not end the service
+                log.warning("driver_hindered", error=str(error))
+            await asyncio.sleep(seconds)
+
+    async def _sweep(self) -> None:
+        """Pick up what other processes, or this one before a crash, left in the outbox."""
+        posted = await asyncio.to_thread(self._posted)
+        unheard = [
+            task
+            for task, seq in posted.items()
+            if task not in self._news
+            and task not in self._busy
+            and self._delivered.get(task, 0) < seq
+        ]
+        for news in await asyncio.to_thread(self._read, unheard):
+            self._news.setdefault(news.task.id, news)
+        self._awake.set()
+
+    def _posted(self) -> dict[str, int]:
+        with self._engine.connect() as connection:
+            return queries.posted(connection)
+
+    def _read(self, tasks: Sequence[str]) -> list[_News]:
+        """Tasks with their last entry: from its number a workflow knows what it lacks."""
+        if not tasks:
+            return []
+        with self._engine.connect() as connection:
+            found = queries.snapshots(connection, tasks).values()
+            return [
+                _News(task, [row.data.decode() for row in rows])
+                for task in found
+                for rows in [ledger.read_chain(connection, task.id, task.seq - 1)]
+            ]
+
+    async def _strike(self) -> None:
+        if self._delivered:
+            delivered, self._delivered = self._delivered, {}
+            self._probe("before_strike")
+            await asyncio.to_thread(self._unpost, delivered)
+
+    def _unpost(self, delivered: Mapping[str, int]) -> None:
+        with writing(self._engine) as connection:
+            queries.unpost(connection, delivered)

@@ -1,0 +1,1 @@
+"""Tables, migrations and queries, on SQLite and on PostgreSQL."""

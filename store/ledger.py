@@ -1,0 +1,174 @@
+"""Reading and appending the log, and the rows that go with it, inside a transaction of the caller.
+
+Appending is guarded twice: chains are locked before their heads are read, and the unique columns of
+`entry` (command, chain and seq, chain and prev) refuse what slips past.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, text
+
+from audit.commitment import Opening
+from domain.instants import format_instant
+from domain.snapshot import format_task
+from domain.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry as the database holds it."""
+
+    chain: str
+    seq: int
+    prev: str
+    leaf: str
+    command: str
+    data: bytes
+
+
+_COLUMNS = "chain, seq, prev, leaf, command, data"
+_LOCK = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(chain, 0))"
+    " FROM (SELECT unnest(CAST(:chains AS text[])) AS chain ORDER BY 1) AS sorted"
+)
+_HEADS = text(
+    "SELECT chain, seq, leaf FROM entry AS e WHERE chain IN :chains"
+    " AND seq = (SELECT max(seq) FROM entry WHERE chain = e.chain)"
+).bindparams(bindparam("chains", expanding=True))
+_COMMANDS = text(f"SELECT {_COLUMNS} FROM entry WHERE command IN :commands").bindparams(
+    bindparam("commands", expanding=True)
+)
+_CHAIN = text(
+    f"SELECT {_COLUMNS} FROM entry WHERE chain = :chain AND seq > :after ORDER BY seq"
+)
+_ALL = text(f"SELECT {_COLUMNS} FROM entry WHERE id > :after ORDER BY id LIMIT :limit")
+_INSERT = text(
+    f"INSERT INTO entry ({_COLUMNS}) VALUES (:chain, :seq, :prev, :leaf, :command, :data)"
+)
+_OPEN = text("INSERT INTO opening (leaf, field, salt, value) VALUES (:leaf, :field, :salt, :value)")
+_POST = text(
+    "INSERT INTO outbox (task, seq) VALUES (:task, :seq)"
+    " ON CONFLICT (task) DO UPDATE SET seq = excluded.seq"
+)
+_SHOW = text(
+    "INSERT INTO task (id, document, lead, state, overdue, timeliness, due_on, next_clock,"
+    " next_due, seq, snapshot, title) VALUES (:id, :document, :lead, :state, :overdue,"
+    " :timeliness, :due_on, :next_clock, :next_due, :seq, :snapshot, :title)"
+    " ON CONFLICT (id) DO UPDATE SET lead = excluded.lead, state = excluded.state,"
+    " overdue = excluded.overdue, timeliness = excluded.timeliness, due_on = excluded.due_on,"
+    " next_clock = excluded.next_clock, next_due = excluded.next_due, seq = excluded.seq,"
+    " snapshot = excluded.snapshot"
+)
+_AGENCY = text(
+    "INSERT INTO agency (id, name_vi, name_en) VALUES (:id, :name_vi, :name_en)"
+    " ON CONFLICT (id) DO UPDATE SET name_vi = excluded.name_vi, name_en = excluded.name_en"
+)
+
+
+def lock(connection: Connection, chains: Iterable[str]) -> None:
+    """Keep other writers from these chains until the transaction ends.
+
+    PostgreSQL locks each chain, in one order for everybody. SQLite's write lock is taken already.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"chains": sorted(set(chains))}).all()
+
+
+def heads(connection: Connection, chains: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """The last seq and leaf hash of each chain that has one. Lock first."""
+    rows = connection.execute(_HEADS, {"chains": sorted(set(chains))})
+    return {chain: (seq, leaf) for chain, seq, leaf in rows}
+
+
+def by_command(connection: Connection, commands: Sequence[str]) -> dict[str, Row]:
+    """The entries of those of ``commands`` that were recorded already."""
+    rows = connection.execute(_COMMANDS, {"commands": list(commands)})
+    return {row.command: Row(*row) for row in rows}
+
+
+def read_chain(connection: Connection, chain: str, after: int = 0) -> list[Row]:
+    """The entries of one chain behind seq ``after``, in order."""
+    return [Row(*row) for row in connection.execute(_CHAIN, {"chain": chain, "after": after})]
+
+
+def read_all(connection: Connection, batch: int = 1_000) -> Iterator[Row]:
+    """Every entry in the order of the table, read in batches so that memory stays small."""
+    after = 0
+    query = text(str(_ALL).replace("SELECT ", "SELECT id, ", 1))
+    while rows := connection.execute(query, {"after": after, "limit": batch}).all():
+        after = rows[-1][0]
+        for row in rows:
+            yield Row(*row[1:])
+
+
+def read_openings(connection: Connection, leaf: str) -> dict[str, Opening]:
+    """What the commitments of an entry commit to, by field; erased ones are missing."""
+    rows = connection.execute(
+        text("SELECT field, value, salt FROM opening WHERE leaf = :leaf"), {"leaf": leaf}
+    )
+    return {field: Opening(field, value, bytes(salt)) for field, value, salt in rows}
+
+
+def append(
+    connection: Connection, rows: Sequence[Row], openings: Mapping[str, Sequence[Opening]]
+) -> None:
+    """Insert entries, and the openings by leaf hash. Raises IntegrityError on a lost race."""
+    connection.execute(_INSERT, [_as_parameters(row) for row in rows])
+    opened = [
+        {"leaf": leaf, "field": opening.field, "salt": opening.salt, "value": opening.value}
+        for leaf, several in openings.items()
+        for opening in several
+    ]
+    if opened:
+        connection.execute(_OPEN, opened)
+
+
+def post(connection: Connection, tasks: Iterable[Task]) -> None:
+    """Note that the workflows of these tasks have something to hear."""
+    if posted := [{"task": task.id, "seq": task.seq} for task in tasks]:
+        connection.execute(_POST, posted)
+
+
+def show(connection: Connection, tasks: Iterable[Task], titles: Mapping[str, str]) -> None:
+    """Bring the read model's rows up to date; a title is needed for a new task only."""
+    if shown := [_task_row(task, titles.get(task.id, "")) for task in tasks]:
+        connection.execute(_SHOW, shown)
+
+
+def show_agencies(connection: Connection, agencies: Iterable[Any]) -> None:
+    """Bring the agencies' rows up to date."""
+    shown = [{"id": a.id, "name_vi": a.name_vi, "name_en": a.name_en} for a in agencies]
+    if shown:
+        connection.execute(_AGENCY, shown)
+
+
+def _as_parameters(row: Row) -> dict[str, object]:
+    return {
+        "chain": row.chain,
+        "seq": row.seq,
+        "prev": row.prev,
+        "leaf": row.leaf,
+        "command": row.command,
+        "data": row.data,
+    }
+
+
+def _task_row(task: Task, title: str) -> dict[str, object]:
+    name, clock = task.next_clock or (None, None)
+    return {
+        "id": task.id,
+        "document": task.document,
+        "lead": task.lead,
+        "state": str(task.state),
+        "overdue": task.overdue,
+        "timeliness": str(task.timeliness) if task.timeliness else None,
+        "due_on": task.terms.due_on.isoformat() if task.terms.due_on else None,
+        "next_clock": name,
+        "next_due": format_instant(clock.due) if clock else None,
+        "seq": task.seq,
+        "snapshot": json.dumps(format_task(task), ensure_ascii=False, separators=(",", ":")),
+        "title": title,
+    }

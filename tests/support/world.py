@@ -1,0 +1,249 @@
+"""A small founded log that tests work in: agencies, people with keys, a clock that stands still.
+
+    world = World(f"sqlite:///{tmp_path / 'log.sqlite'}")
+    task = world.assigned("D1-1")                     # registered and transferred by the office
+    task = world.do(task, "confirm", role="officer")
+    world.forward(days=3)
+    with pytest.raises(Refused):
+        world.do(task, "dispute", {"reason": "..."}, role="officer")
+
+All keys, salts and command ids come from fixed seeds and the time moves only when told: the same
+test makes the same bytes each time. The people:
+
+    office          vp   Văn phòng
+    officer         snv  Sở Nội vụ           approver         snv
+    both_officer    snv  one person with one key, who holds both roles: both_approver
+    monitor         ttt  Thanh tra tỉnh
+    other_officer   sxd  Sở Xây dựng         other_approver   sxd
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from activities.recorder import Handed, Recorded, Recorder, Timeout
+from activities.signing import LogKeys
+from audit.keys import PrivateKey, private_key
+from audit.submission import Submission
+from domain.calendars import load
+from domain.refusal import Refused
+from domain.task import Task
+from gateway.composing import Signer, compose, compose_change
+from store import ledger
+from store.engine import open_engine
+from store.ledger import Row
+from store.upgrade import upgrade
+
+ORIGIN = "dondoc.example/log"
+START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+"""A Monday, 09:00 in Việt Nam, with nothing unusual about its weeks."""
+
+AGENCIES = {
+    "vp": ("Văn phòng", "Office"),
+    "snv": ("Sở Nội vụ", "Department of Home Affairs"),
+    "sxd": ("Sở Xây dựng", "Department of Construction"),
+    "ttt": ("Thanh tra tỉnh", "Provincial Inspectorate"),
+}
+
+# name of the signer: (person, agency, role)
+PEOPLE = {
+    "office": ("vp.office", "vp", "office"),
+    "officer": ("snv.officer", "snv", "officer"),
+    "approver": ("snv.approver", "snv", "approver"),
+    "both_officer": ("snv.both", "snv", "officer"),
+    "both_approver": ("snv.both", "snv", "approver"),
+    "monitor": ("ttt.monitor", "ttt", "monitor"),
+    "other_officer": ("sxd.officer", "sxd", "officer"),
+    "other_approver": ("sxd.approver", "sxd", "approver"),
+}
+
+HEADER: Mapping[str, Any] = {
+    "document": "D1",
+    "number": "12",
+    "symbol": "CT-UBND",
+    "issued_on": "2026-02-27",
+    "issuer": "vp",
+    "secrecy": "normal",
+    "priority": "regular",
+    "lead": "snv",
+    "coordinators": ["sxd"],
+    "monitor": "ttt",
+    "due_on": "2026-06-15",
+    "document_title": "Chỉ thị về sắp xếp trụ sở",
+    "title": "Lập phương án sử dụng trụ sở dôi dư",
+}
+"""The arguments of a usual task: a term of three to six months, so with two points of update."""
+
+
+def key_of(name: str) -> PrivateKey:
+    """The key that belongs to ``name`` in every test."""
+    return private_key(hashlib.sha256(f"test key of {name}".encode()).digest())
+
+
+def spki_of(key: PrivateKey) -> str:
+    """A public key as the directory's arguments spell it."""
+    return base64.b64encode(key.public.spki).decode()
+
+
+def chance(seed: str) -> Callable[[int], bytes]:
+    """A source of "random" bytes that gives the same ones in every run."""
+    numbers = count()
+
+    def random(size: int) -> bytes:
+        digest = hashlib.shake_256(f"{seed} {next(numbers)}".encode())
+        return digest.digest(size)
+
+    return random
+
+
+class World:
+    """A log of our own, founded, with its people enrolled, and the clock at `START`.
+
+    Works on the database of any engine address; the tables are made. ``start`` is when the log was
+    founded, and where ``now`` stands until a test moves it.
+    """
+
+    def __init__(self, url: str, *, start: datetime = START, origin: str = ORIGIN) -> None:
+        self.now = start
+        self.origin = origin
+        self.engine = open_engine(url)
+        upgrade(self.engine)
+        self.keys = LogKeys(origin, key_of("log"), key_of("clock"))
+        self.calendar = load()
+        self.recorder = self.another_recorder()
+        self.administrator = Signer(key_of("administrator"), "log", "administrator")
+        self.people = {
+            name: Signer(key_of(person), agency, role)
+            for name, (person, agency, role) in PEOPLE.items()
+        }
+        self.founding = {
+            "administrator": spki_of(self.administrator.key),
+            "clock": spki_of(self.keys.clock),
+        }
+        # Opened again, the same log must not draw the same command ids again.
+        self.random = chance(f"{origin} {len(self.rows())}")
+        self._found()
+
+    def close(self) -> None:
+        """Let go of the database's connections."""
+        self.engine.dispose()
+
+    def another_recorder(self) -> Recorder:
+        """A recorder on the same log with nothing cached: what a restart, or a second one, has."""
+        return Recorder(self.engine, self.keys, self.calendar, lambda: self.now)
+
+    def forward(self, **delta: float) -> None:
+        """Move the clock on: ``forward(days=3, hours=2)``."""
+        self.now += timedelta(**delta)
+
+    def forward_to(self, instant: datetime) -> None:
+        """Move the clock on to ``instant``; never back."""
+        self.now = max(self.now, instant)
+
+    def submission(
+        self,
+        target: Task | str,
+        event: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        role: str,
+        issued_at: datetime | None = None,
+    ) -> Submission:
+        """A signed command as a person would hand it in; ``role`` names one of `PEOPLE`."""
+        issued = issued_at or self.now
+        signer = self.people[role]
+        return compose(self.origin, target, event, arguments or {}, signer, issued, self.random)
+
+    def hand_in(
+        self, submission: Submission, *, received_at: datetime | None = None
+    ) -> Recorded | Refused:
+        """Record one submission that stood at the door at ``received_at``, or now."""
+        return self.recorder.record([Handed(submission, received_at or self.now)])[0]
+
+    def do(
+        self,
+        target: Task | str,
+        event: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        role: str,
+        received_at: datetime | None = None,
+    ) -> Task:
+        """One step by a person: the task after it. Raises Refused.
+
+        A ``received_at`` before now is a command that stood at the door then and is recorded late.
+        """
+        submission = self.submission(
+            target, event, arguments, role=role, issued_at=received_at or self.now
+        )
+        answer = _accepted(self.hand_in(submission, received_at=received_at))
+        assert answer.task is not None
+        return answer.task
+
+    def tick(self, task: Task | str) -> Task:
+        """Let the clock record what has run out on ``task`` by now: the task after it."""
+        chain = task if isinstance(task, str) else task.id
+        answer = _accepted(self.recorder.record([Timeout(chain, self.now)])[0])
+        assert answer.task is not None
+        return answer.task
+
+    def change(self, event: str, arguments: Mapping[str, Any]) -> Recorded:
+        """A change of the directory by the administrator. Raises Refused."""
+        founding = None if event == "found" else self.founding
+        submission = compose_change(
+            self.origin, founding, event, arguments, self.administrator, self.now, self.random
+        )
+        return _accepted(self.hand_in(submission))
+
+    def registered(self, task: str = "D1-1", **header: Any) -> Task:
+        """A new task with the arguments of `HEADER` except those given; None leaves one out."""
+        return self.do(task, "register", {**HEADER, **header}, role="office")
+
+    def assigned(self, task: str = "D1-1", **header: Any) -> Task:
+        return self.do(self.registered(task, **header), "transfer", role="office")
+
+    def in_progress(self, task: str = "D1-1", **header: Any) -> Task:
+        confirmed = self.do(self.assigned(task, **header), "confirm", role="officer")
+        return self.do(confirmed, "start", role="officer")
+
+    def done(self, task: str = "D1-1", **header: Any) -> Task:
+        begun = self.in_progress(task, **header)
+        submitted = self.do(begun, "submit", {"summary": "Đã xong"}, role="officer")
+        return self.do(submitted, "approve", role="approver")
+
+    def rows(self) -> list[Row]:
+        """Every entry, in the order of the table."""
+        with self.engine.connect() as connection:
+            return list(ledger.read_all(connection))
+
+    def chain(self, chain: str) -> list[Row]:
+        """The entries of one task, or of the directory."""
+        with self.engine.connect() as connection:
+            return ledger.read_chain(connection, chain)
+
+    def _found(self) -> None:
+        if self.recorder.directory().seq:
+            return
+        self.change("found", self.founding)
+        for agency, (name_vi, name_en) in AGENCIES.items():
+            self.change("add_agency", {"agency": agency, "name_vi": name_vi, "name_en": name_en})
+        held: dict[str, list[tuple[str, str]]] = {}
+        for person, agency, role in PEOPLE.values():
+            held.setdefault(person, []).append((agency, role))
+        for person, roles in held.items():
+            self.change("enrol", {
+                "person": person,
+                "spki": spki_of(key_of(person)),
+                "roles": [{"agency": agency, "role": role} for agency, role in roles],
+                "title_vi": "Cán bộ",
+                "title_en": "Officer",
+            })  # fmt: skip
+
+
+def _accepted(answer: Recorded | Refused) -> Recorded:
+    if isinstance(answer, Refused):
+        raise answer
+    return answer

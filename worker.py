@@ -1,0 +1,164 @@
+"""The composition root: wires the rooms and runs the service.
+
+One service is the recorder, the worker of the workflows, the driver and the door. Any number of
+them may share a database and a Temporal namespace.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import Engine
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.queue import RecorderQueue
+from activities.recorder import Probe, Recorder, no_probe
+from activities.signing import LogKeys
+from activities.steps import StepActivities
+from domain.calendars import load
+from gateway.door import Door
+from gateway.driver import Driver
+from gateway.http import make_app, serving
+from gateway.rehydration import rehydrate
+from store.engine import open_engine
+from store.upgrade import upgrade
+from workflows import attributes
+from workflows.messages import TASK_QUEUE
+from workflows.task import TaskWorkflow
+
+log = structlog.get_logger(__name__)
+
+REHYDRATE_SECONDS = 60.0
+_DRAIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the service finds its parts. ``door_port`` 0 asks for any free port."""
+
+    database_url: str
+    temporal_address: str
+    keys: LogKeys
+    namespace: str = "default"
+    task_queue: str = TASK_QUEUE
+    door_port: int = 0
+    max_cached_workflows: int = 1_000
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service, for those who compose it further."""
+
+    engine: Engine
+    client: Client
+    recorder: Recorder
+    door: Door
+    driver: Driver
+    door_port: int
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def service(
+    settings: Settings, now: Callable[[], datetime] = utc_now, probe: Probe = no_probe
+) -> AsyncIterator[Service]:
+    """Run the service while the context lasts; leaving it drains what was accepted.
+
+    Raises RuntimeError when Temporal does not answer, and the database's own errors.
+    """
+    engine = open_engine(settings.database_url)
+    try:
+        await asyncio.to_thread(upgrade, engine)
+        client = await Client.connect(settings.temporal_address, namespace=settings.namespace)
+        await add_search_attributes(client, settings.namespace)
+        driver = Driver(client, engine, settings.keys.log.public, settings.task_queue, probe)
+        recorder = Recorder(engine, settings.keys, load(), now, probe)
+        queue = RecorderQueue(recorder, driver.hear)
+        try:
+            door = Door(queue, now, probe)
+            app = make_app(door, settings.keys.origin)
+            activities = StepActivities(recorder, queue, now)
+            async with (
+                _worker(client, settings, activities),
+                _background(driver.run()),
+                _background(_keep_rehydrated(client, engine, driver)),
+                serving(app, settings.door_port) as port,
+            ):
+                yield Service(engine, client, recorder, door, driver, port)
+        finally:
+            await asyncio.to_thread(queue.stop)
+    finally:
+        engine.dispose()
+
+
+async def add_search_attributes(client: Client, namespace: str) -> None:
+    """Create the search attributes that the server lacks. Safe to repeat."""
+    from temporalio.api.enums.v1 import IndexedValueType  # noqa: PLC0415
+    from temporalio.api.operatorservice.v1 import (  # noqa: PLC0415
+        AddSearchAttributesRequest,
+        ListSearchAttributesRequest,
+    )
+
+    listed = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=namespace)
+    )
+    wanted = {
+        name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}")
+        for name, kind in attributes.TYPES.items()
+        if name not in listed.custom_attributes
+    }
+    if not wanted:
+        return
+    try:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=namespace, search_attributes=wanted)
+        )
+    except RPCError as error:
+        if error.status != RPCStatusCode.ALREADY_EXISTS:
+            raise
+
+
+def _worker(client: Client, settings: Settings, activities: StepActivities) -> Worker:
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(
+        "audit", "domain", "transitions", "workflows.messages"
+    )
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=[TaskWorkflow],
+        activities=activities.all(),
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        graceful_shutdown_timeout=_DRAIN,
+        max_cached_workflows=settings.max_cached_workflows,
+    )
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run something beside the context, and end it with the context."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _keep_rehydrated(client: Client, engine: Engine, driver: Driver) -> None:
+    while True:
+        try:
+            result = await rehydrate(client, engine, driver)
+            if result.missing or result.behind:
+                log.info("rehydrated", missing=len(result.missing), behind=len(result.behind))
+        except Exception as error:  # noqa: BLE001 - tried again in a minute
+            log.warning("rehydration_hindered", error=str(error))
+        await asyncio.sleep(REHYDRATE_SECONDS)

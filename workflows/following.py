@@ -1,0 +1,20 @@
+"""From an entry's text to the step it tells of, believing nothing but the log's own signature."""
+
+from audit.entry import leaf_hash, open_command, open_record, parse_entry
+from audit.keys import PublicKey
+from audit.malformed import Malformed
+from domain.step import Step, read_step
+
+
+def read_entry(task: str, text: str, log_key: PublicKey) -> Step:
+    """The step of an entry of this task. Raises Malformed for anything that the log never signed."""
+    data = text.encode()
+    entry = parse_entry(data)
+    if not entry.record.verify(log_key):
+        raise Malformed("record_signature")
+    command, record = open_command(entry.command), open_record(entry.record)
+    if record.subject.name != f"task:{task}" or command.subject != record.subject:
+        raise Malformed("other_task")
+    return read_step(
+        task, record.subject.digest, leaf_hash(data), command.predicate, record.predicate
+    )

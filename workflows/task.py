@@ -1,0 +1,219 @@
+"""The durable process of one task: it sleeps until the nearest deadline and follows the log.
+
+It learns of steps in three ways. `follow` brings entries that the door recorded. `submit`, update or
+signal, brings a signed command straight through Temporal, which is recorded from here. And when a
+deadline runs out, it has that recorded itself. Whatever it may have missed (a reset, a lost signal, a
+new run) shows as a gap in the entries' numbers, and one look into the log closes it.
+
+Deadlines are absolute instants from the log's entries: nothing here computes or guesses one.
+"""
+
+import asyncio
+import base64
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from audit.keys import load_public
+    from audit.malformed import Malformed
+    from domain.instants import format_instant
+    from domain.snapshot import format_task, parse_task
+    from domain.step import evolve
+    from domain.task import Task
+    from workflows import attributes
+    from workflows.details import details
+    from workflows.following import read_entry
+    from workflows.messages import (
+        LOOK_UP,
+        RECORD_STEP,
+        SETTLE,
+        WORKFLOW,
+        Answer,
+        Follow,
+        RecordStep,
+        Settle,
+        Submit,
+        TaskStart,
+    )
+
+ROLL_AT_EVENTS = 256
+"""A run's history is kept this short, so that a restarted worker replays any task in milliseconds."""
+
+_AGAIN = timedelta(seconds=1)
+_PATIENCE = timedelta(seconds=10)
+_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
+)
+
+
+@workflow.defn(name=WORKFLOW)
+class TaskWorkflow:
+    @workflow.init
+    def __init__(self, start: TaskStart) -> None:
+        """Handlers may run before `run`: everything they need is here."""
+        self._start = start
+        self._log_key = load_public(base64.b64decode(start.log_key))
+        self._task = parse_task(start.snapshot) if start.snapshot else None
+        self._behind = self._task is None
+        self._lock = asyncio.Lock()
+        self._shown: dict[Any, Any] = {}
+
+    @workflow.run
+    async def run(self, _start: TaskStart) -> str:
+        while True:
+            if self._behind:
+                await self._catch_up()
+            task = self._known()
+            self._show(task)
+            if not task.is_open and not task.clocks:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self._behind and self._known() == task:
+                    return str(task.state)
+                continue
+            if self._is_long():
+                await self._roll()
+                continue
+            await self._await_change(task)
+
+    @workflow.signal(name="follow")
+    def follow(self, follow: Follow) -> None:
+        """Steps that the log holds already. What the log did not sign is passed over."""
+        for text in follow.entries:
+            self._follow_one(text)
+        if self._task is not None:
+            self._show(self._task)
+
+    @workflow.update(name="submit")
+    async def submit(self, submit: Submit) -> Answer:
+        """Have a signed command recorded. Raises ApplicationError of type ``refused``."""
+        answer = await self._record(submit)
+        if answer.refused is not None:
+            raise ApplicationError(
+                answer.refused, answer.facts, type="refused", non_retryable=True
+            )
+        return answer
+
+    @workflow.signal(name="submit_signal")
+    async def submit_signal(self, submit: Submit) -> None:
+        """The same for a giver who doesn't wait for the answer."""
+        await self._record(submit)
+
+    @workflow.query(name="task")
+    def task(self) -> dict[str, Any] | None:
+        """The task as this workflow knows it (`domain.snapshot`)."""
+        return format_task(self._task) if self._task else None
+
+    def _follow_one(self, text: str) -> None:
+        if self._task is None:
+            return
+        try:
+            step = read_entry(self._start.task, text, self._log_key)
+            if step.seq <= self._task.seq:
+                return
+            if step.seq > self._task.seq + 1:
+                self._behind = True
+                return
+            self._task = evolve(self._task, step)
+        except (Malformed, ValueError, KeyError, TypeError) as error:
+            # Anyone who may write to the namespace can signal: it must not block the workflow.
+            workflow.logger.warning("passed over an entry that is not the log's: %s", error)
+
+    async def _record(self, submit: Submit) -> Answer:
+        async with self._lock:
+            answer: Answer = await workflow.execute_local_activity(
+                RECORD_STEP,
+                RecordStep(self._start.task, submit.submission),
+                result_type=Answer,
+                start_to_close_timeout=_PATIENCE,
+                retry_policy=_RETRY,
+            )
+            self._adopt(answer.snapshot)
+            return answer
+
+    async def _catch_up(self) -> None:
+        """Learn from the log what was missed."""
+        async with self._lock:
+            answer: Answer = await workflow.execute_local_activity(
+                LOOK_UP,
+                self._start.task,
+                result_type=Answer,
+                start_to_close_timeout=_PATIENCE,
+                retry_policy=_RETRY,
+            )
+            if answer.snapshot is None:
+                raise ApplicationError("the log has no such task", non_retryable=True)
+            self._behind = False
+            self._adopt(answer.snapshot)
+
+    async def _settle(self) -> None:
+        """Have recorded what has run out by now."""
+        async with self._lock:
+            answer: Answer = await workflow.execute_local_activity(
+                SETTLE,
+                Settle(self._start.task, format_instant(workflow.now())),
+                result_type=Answer,
+                start_to_close_timeout=_PATIENCE,
+                retry_policy=_RETRY,
+            )
+            self._adopt(answer.snapshot)
+
+    async def _await_change(self, task: Task) -> None:
+        """Sleep until the nearest deadline, or until another one is nearest."""
+        due = _nearest(task)
+        try:
+            await workflow.wait_condition(
+                lambda: self._behind or _nearest(self._known()) != due or self._is_long(),
+                timeout=max(due - workflow.now(), timedelta(0)) if due else None,
+            )
+        except TimeoutError:
+            await self._settle()
+            if _nearest(self._known()) == due:
+                # The recorder's clock is behind ours by a little.
+                await workflow.sleep(_AGAIN)
+
+    async def _roll(self) -> None:
+        """Go on in a new run, with the task as the first one left it."""
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._behind:
+            return
+        task = format_task(self._known())
+        workflow.continue_as_new(TaskStart(self._start.task, self._start.log_key, task))
+
+    def _is_long(self) -> bool:
+        info = workflow.info()
+        too_long = info.get_current_history_length() >= ROLL_AT_EVENTS
+        return too_long or info.is_continue_as_new_suggested()
+
+    def _known(self) -> Task:
+        if self._task is None:
+            raise ApplicationError("the task is not known yet")
+        return self._task
+
+    def _adopt(self, snapshot: dict[str, Any] | None) -> None:
+        """Take over the log's view, unless a later one came in meanwhile."""
+        if snapshot is None:
+            return
+        task = parse_task(snapshot)
+        if self._task is None or task.seq > self._task.seq:
+            self._task = task
+        self._show(self._known())
+
+    def _show(self, task: Task) -> None:
+        """Keep what operators see up to date; only what changed is written."""
+        values = attributes.values(task)
+        changed = [
+            key.value_set(value) for key, value in values.items() if self._shown.get(key) != value
+        ]
+        if changed:
+            workflow.upsert_search_attributes(changed)
+            self._shown = values
+        workflow.set_current_details(details(task))
+
+
+def _nearest(task: Task) -> datetime | None:
+    nearest = task.next_clock
+    return nearest[1].due if nearest else None
