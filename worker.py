@@ -12,6 +12,11 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Engine
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
@@ -40,12 +45,10 @@ _DRAIN = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the service finds its parts. ``door_port`` 0 asks for any free port."""
+    """What a service is told. ``door_port`` 0 asks for any free port."""
 
     database_url: str
-    temporal_address: str
     keys: LogKeys
-    namespace: str = "default"
     task_queue: str = TASK_QUEUE
     door_port: int = 0
     max_cached_workflows: int = 1_000
@@ -69,17 +72,19 @@ def utc_now() -> datetime:
 
 @asynccontextmanager
 async def service(
-    settings: Settings, now: Callable[[], datetime] = utc_now, probe: Probe = no_probe
+    settings: Settings,
+    client: Client,
+    now: Callable[[], datetime] = utc_now,
+    probe: Probe = no_probe,
 ) -> AsyncIterator[Service]:
     """Run the service while the context lasts; leaving it drains what was accepted.
 
-    Raises RuntimeError when Temporal does not answer, and the database's own errors.
+    Raises the database's own errors when it can't be reached or brought up to date.
     """
     engine = open_engine(settings.database_url)
     try:
         await asyncio.to_thread(upgrade, engine)
-        client = await Client.connect(settings.temporal_address, namespace=settings.namespace)
-        await add_search_attributes(client, settings.namespace)
+        await add_search_attributes(client)
         driver = Driver(client, engine, settings.keys.log.public, settings.task_queue, probe)
         recorder = Recorder(engine, settings.keys, load(), now, probe)
         queue = RecorderQueue(recorder, driver.hear)
@@ -100,16 +105,10 @@ async def service(
         engine.dispose()
 
 
-async def add_search_attributes(client: Client, namespace: str) -> None:
+async def add_search_attributes(client: Client) -> None:
     """Create the search attributes that the server lacks. Safe to repeat."""
-    from temporalio.api.enums.v1 import IndexedValueType  # noqa: PLC0415
-    from temporalio.api.operatorservice.v1 import (  # noqa: PLC0415
-        AddSearchAttributesRequest,
-        ListSearchAttributesRequest,
-    )
-
     listed = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=namespace)
+        ListSearchAttributesRequest(namespace=client.namespace)
     )
     wanted = {
         name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}")
@@ -120,7 +119,7 @@ async def add_search_attributes(client: Client, namespace: str) -> None:
         return
     try:
         await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=namespace, search_attributes=wanted)
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=wanted)
         )
     except RPCError as error:
         if error.status != RPCStatusCode.ALREADY_EXISTS:

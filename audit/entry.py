@@ -36,8 +36,10 @@ and signed, stands in ``tests/audit/example.json``.
 """
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from audit.canonical import Json, JsonLike, canonical, parse
 from audit.dsse import Envelope, format_envelope, parse_envelope, seal
@@ -49,15 +51,6 @@ NO_PREVIOUS = "0" * 64
 COMMAND_TYPE = "urn:dondoc:command:v1"
 RECORD_TYPE = "urn:dondoc:record:v1"
 _STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-_COMMAND_FIELDS = {
-    "arguments", "event", "id", "issued_at", "key", "log", "on_behalf", "seen"
-}  # fmt: skip
-_RECORD_FIELDS = {
-    "calendar", "clocks", "command", "from", "log", "person", "prev", "received_at", "recorded_at",
-    "rules", "seq", "to",
-}  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Subject:
     """The chain that a statement is about."""
@@ -68,7 +61,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The content of an envelope: subject and predicate, its fields checked, its values not."""
+    """The content of an envelope: subject and predicate, each field of the form it should have."""
 
     subject: Subject
     predicate: dict[str, Json]
@@ -100,12 +93,12 @@ def sign_record(subject: Subject, predicate: dict[str, JsonLike], key: PrivateKe
 
 def open_command(envelope: Envelope) -> Statement:
     """What a command says. Check its signature first. Raises Malformed."""
-    return _open(envelope, COMMAND_TYPE, _COMMAND_FIELDS)
+    return _open(envelope, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
 
 
 def open_record(envelope: Envelope) -> Statement:
     """What a record says. Check its signature first. Raises Malformed."""
-    return _open(envelope, RECORD_TYPE, _RECORD_FIELDS)
+    return _open(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
 
 
 def command_digest(envelope: Envelope) -> str:
@@ -128,8 +121,10 @@ def parse_entry(data: bytes) -> Entry:
     if len(data) > MAX_ENTRY_BYTES:
         raise Malformed("entry_too_large", f"{len(data)} bytes")
     value = parse(data)
-    if not isinstance(value, dict) or set(value) != {"command", "record", "v"} or value["v"] != 1:
+    if not isinstance(value, dict) or set(value) != {"command", "record", "v"}:
         raise Malformed("entry_fields")
+    if type(value["v"]) is not int or value["v"] != 1:  # True == 1, and would be a second encoding
+        raise Malformed("entry_version")
     return Entry(parse_envelope(value["command"]), parse_envelope(value["record"]))
 
 
@@ -152,16 +147,115 @@ def _statement(subject: Subject, kind: str, predicate: dict[str, JsonLike]) -> b
     })  # fmt: skip
 
 
-def _open(envelope: Envelope, kind: str, fields: set[str]) -> Statement:
+def _is_text(value: Json) -> bool:
+    return isinstance(value, str)
+
+
+def _is_state(value: Json) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_hex(digits: int) -> Callable[[Json], bool]:
+    form = re.compile(f"[0-9a-f]{{{digits}}}")
+    return lambda value: isinstance(value, str) and form.fullmatch(value) is not None
+
+
+_is_digest = _is_hex(64)
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z",
+)
+
+
+def _is_instant(value: Json) -> bool:
+    if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_count(value: Json) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_mapping(value: Json) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_behalf(value: Json) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"agency", "role"}
+        and all(map(_is_text, value.values()))
+    )
+
+
+def _is_seen(value: Json) -> bool:
+    return value is None or (
+        isinstance(value, dict)
+        and set(value) == {"digest", "version"}
+        and _is_digest(value["digest"])
+        and _is_count(value["version"])
+    )
+
+
+def _is_clock(value: Json) -> bool:
+    return value is None or (
+        isinstance(value, dict)
+        and set(value) == {"due", "rule", "since"}
+        and _is_instant(value["due"])
+        and _is_text(value["rule"])
+        and _is_instant(value["since"])
+    )
+
+
+def _are_clocks(value: Json) -> bool:
+    return isinstance(value, dict) and all(map(_is_clock, value.values()))
+
+
+# The door and the verifier open statements by the same forms, so what was let in also verifies.
+_Forms = Mapping[str, Callable[[Json], bool]]
+_COMMAND_FORMS: _Forms = {
+    "arguments": _is_mapping,
+    "event": _is_text,
+    "id": _is_hex(32),
+    "issued_at": _is_instant,
+    "key": _is_digest,
+    "log": _is_text,
+    "on_behalf": _is_behalf,
+    "seen": _is_seen,
+}
+_RECORD_FORMS: _Forms = {
+    "calendar": _is_text,
+    "clocks": _are_clocks,
+    "command": _is_digest,
+    "from": _is_state,
+    "log": _is_text,
+    "person": _is_text,
+    "prev": _is_digest,
+    "received_at": _is_instant,
+    "recorded_at": _is_instant,
+    "rules": _is_text,
+    "seq": _is_count,
+    "to": _is_text,
+}
+
+
+def _open(envelope: Envelope, kind: str, forms: _Forms, malformed: str) -> Statement:
     match parse(envelope.payload):
         case {
             "_type": "https://in-toto.io/Statement/v1",
             "predicate": dict(predicate),
             "predicateType": found,
-            "subject": [{"digest": {"sha256": str(digest)}, "name": str(name), **more}],
+            "subject": [{"digest": {"sha256": str(digest), **digests}, "name": str(name), **more}],
             **rest,
-        } if found == kind and not more and not rest:
-            if set(predicate) != fields:
+        } if found == kind and not (digests or more or rest) and _is_digest(digest):
+            if set(predicate) != set(forms):
                 raise Malformed("statement_fields", kind)
+            for field, has_form in forms.items():
+                if not has_form(predicate[field]):
+                    raise Malformed(malformed, field)
             return Statement(Subject(name, digest), predicate)
     raise Malformed("statement_form", kind)

@@ -31,7 +31,10 @@ def parse_submission(data: bytes) -> Submission:
     if len(data) > MAX_SUBMISSION_BYTES:
         raise Malformed("submission_too_large", f"{len(data)} bytes")
     match parse(data):
-        case {"command": command, "openings": dict(openings), "v": 1, **rest} if not rest:
+        # ``v`` by type too: True equals 1, and would be a second encoding of one submission.
+        case {"command": command, "openings": dict(openings), "v": int(v), **rest} if (
+            v == 1 and v is not True and not rest
+        ):
             opened = tuple(parse_opening(field, value) for field, value in openings.items())
             return Submission(parse_envelope(command), opened)
     raise Malformed("submission_fields")

@@ -234,12 +234,11 @@ def _pieces(calendar: Calendar, day: date) -> tuple[Segment, ...]:
 
 def _join(pieces: list[Segment], piece: Segment) -> None:
     """Append ``piece``, or lengthen the last one if both say the same and count nothing."""
-    if pieces and not piece.day and not piece.counted:
-        last = pieces[-1]
-        if not last.counted and not last.day and _meaning(last) == _meaning(piece):
-            pieces[-1] = replace(last, end=piece.end)
-            return
-    pieces.append(piece)
+    counts = piece.day or piece.counted
+    if pieces and not counts and _meaning(pieces[-1]) == _meaning(piece):
+        pieces[-1] = replace(pieces[-1], end=piece.end)
+    else:
+        pieces.append(piece)
 
 
 def _meaning(piece: Segment) -> tuple[Reason, bool, tuple[str, str] | None]:

@@ -73,6 +73,12 @@ def test_culture_day_is_worked_and_flagged_until_the_law_is_confirmed() -> None:
     assert "80-NQ/TW" in special.source
 
 
+def test_an_undecided_day_is_worked_only_if_its_weekday_is() -> None:
+    days = [date(2026, 6, 7), date(2026, 6, 8)]  # a Sunday and a Monday
+    rows = {d: SpecialDay(d, "undecided", "Chờ", "Awaited", "test", settled=False) for d in days}
+    assert [plain(special=rows).is_working_day(day) for day in days] == [False, True]
+
+
 def test_nothing_of_2027_is_settled() -> None:
     days = [date(2027, 1, 1) + timedelta(n) for n in range(365)]
     assert not any(VIETNAM.is_settled(day) for day in days)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calendar import SpecialDay
+from domain.calendar import Calendar, SpecialDay
 from domain.calendars import load
 from domain.refusal import Refused
 from domain.task import Clock, Priority, Recurrence, Terms
@@ -135,6 +136,10 @@ def test_a_task_owes_no_report_for_a_period_that_was_over_before_it() -> None:
     assert new["update"].due == at("2026-03-31 24:00")
     running = terms_clocks(STANDING, KEY, at("2026-01-12 09:00"), monday, VIETNAM)
     assert running["update"].due == at("2026-03-02 24:00")
+    steps = explain("update", running["update"], STANDING, KEY, at("2026-01-12 09:00"), VIETNAM)
+    assert [(s.start, s.end, s.reason) for s in steps.segments] == [
+        (monday, at("2026-03-02 24:00"), "moved_to_working_day")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -232,6 +237,9 @@ def test_a_warning_that_would_already_be_past_is_not_planned() -> None:
     # Transferred on Thursday, due on Friday: 3 working days before lie behind.
     clocks = clocks_at_transfer(until("2026-03-20"), REGULAR, at("2026-03-19 08:00"), VIETNAM)
     assert set(clocks) == {"confirm", "dispute", "due", "final_update"}
+    # At the very instant of the warning there is nothing left to wait for: Tuesday 17, 07:30.
+    start, warning = at("2026-03-02 09:00"), at("2026-03-17 07:30")
+    assert "near_due" not in terms_clocks(until("2026-03-20"), REGULAR, start, warning, VIETNAM)
 
 
 def test_a_task_may_be_due_on_the_day_it_is_transferred() -> None:
@@ -283,6 +291,16 @@ def test_single_clocks_end_where_the_hand_says() -> None:
     # 1 working day: Monday 23. 3 working days: 23, 24, 25.
     assert settle_clock(friday, VIETNAM) == Clock("settle", friday, at("2026-02-23 24:00"))
     assert evaluate_clock(friday, VIETNAM) == Clock("evaluate", friday, at("2026-02-25 24:00"))
+
+
+@pytest.mark.parametrize("make", [confirm_clock, dispute_clock, settle_clock, evaluate_clock])
+def test_single_clocks_are_explained_from_their_beginning(
+    make: Callable[[datetime, Calendar], Clock],
+) -> None:
+    clock = make(at("2026-02-13 16:30"), VIETNAM)
+    steps = explain(clock.rule, clock, STANDING, KEY, at("2026-01-05 08:00"), VIETNAM)
+    assert (steps.segments[0].start, steps.due) == (clock.since, clock.due)
+    assert "holiday" in {s.reason for s in steps.segments}
 
 
 def test_a_new_calendar_moves_the_clocks_it_touches() -> None:

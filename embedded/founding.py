@@ -1,0 +1,119 @@
+"""The first start: keys, the log's first entries, the sample's agencies and tasks.
+
+Each part looks at what is there already, so a start that was cut off is finished by the next one.
+"""
+
+import base64
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from activities.queue import RecorderQueue
+from audit.keys import PrivateKey
+from audit.submission import Submission
+from domain.directory import ADMINISTRATOR, Directory
+from embedded import keyring
+from embedded.home import Home, write_private
+from gateway.composing import Signer, compose_change
+from gateway.door import Door
+from gateway.importing import Imported, import_drafts
+from samples.loading import load_directory, load_tasks
+from worker import Service
+
+log = structlog.get_logger(__name__)
+SAMPLE_OFFICE = "vpub.office"
+
+
+def make_keys(home: Home) -> None:
+    """The service's keys and the log's name, on a data directory that has none."""
+    home.prepare()
+    passphrase = keyring.make_passphrase(home)
+    for name in (keyring.LOG, keyring.CLOCK, keyring.ADMINISTRATOR):
+        path = keyring.key_path(home, name)
+        if not path.exists():
+            keyring.save_key(path, keyring.new_key(), passphrase)
+    log_key = keyring.read_key(keyring.key_path(home, keyring.LOG), passphrase).public
+    if not home.origin.exists():
+        write_private(home.origin, f"localhost/dondoc/{log_key.id[:8]}\n".encode())
+    keyring.save_public(home.log_key, log_key)
+
+
+async def found(home: Home, service: Service, now: Callable[[], datetime]) -> None:
+    """Open the log with its first entry, unless it is open."""
+    founder = _Founder(home, service, now)
+    if service.recorder.directory().seq == 0:
+        await founder.change("found", founder.founding)
+        log.info("log_founded", origin=founder.origin)
+
+
+async def settle_sample(home: Home, service: Service, now: Callable[[], datetime]) -> Imported:
+    """The sample's agencies, role accounts and tasks, as far as they are not there yet."""
+    founder = _Founder(home, service, now)
+    directory = service.recorder.directory()
+    sample = load_directory()
+    for agency in sample.agencies:
+        if agency.id not in directory.agencies:
+            await founder.change("add_agency", {
+                "agency": agency.id, "name_vi": agency.name_vi, "name_en": agency.name_en,
+            })  # fmt: skip
+    for account in sample.people:
+        if account.id not in directory.people:
+            await founder.enrol(account)
+    office = Signer(founder.person_key(SAMPLE_OFFICE), "vpub", "office")
+
+    async def submit(submission: Submission) -> bytes:
+        return (await service.door.submit(submission)).entry or b""
+
+    return await import_drafts(
+        load_tasks(now().date()), founder.origin, office, submit, service.recorder.task, now
+    )
+
+
+class _Founder:
+    """The administrator of an embedded log: signs changes of its directory."""
+
+    def __init__(self, home: Home, service: Service, now: Callable[[], datetime]) -> None:
+        self._home = home
+        self._service = service
+        self._now = now
+        self._passphrase = keyring.read_passphrase(home)
+        self.origin = keyring.read_origin(home)
+        administrator = self._service_key(ADMINISTRATOR)
+        self._signer = Signer(administrator, "log", ADMINISTRATOR)
+        self.founding = {
+            "administrator": spki(administrator),
+            "clock": spki(self._service_key(keyring.CLOCK)),
+        }
+
+    async def change(self, event: str, arguments: dict[str, Any]) -> None:
+        founding = None if event == "found" else self.founding
+        submission = compose_change(
+            self.origin, founding, event, arguments, self._signer, self._now()
+        )
+        await self._service.door.submit(submission)
+
+    async def enrol(self, account: Any) -> None:
+        """Make the person's key first: what is enrolled can be used."""
+        await self.change("enrol", {
+            "person": account.id,
+            "spki": spki(self.person_key(account.id)),
+            "roles": [{"agency": agency, "role": role} for agency, role in account.roles],
+            "title_vi": account.title_vi,
+            "title_en": account.title_en,
+        })  # fmt: skip
+
+    def person_key(self, person: str) -> PrivateKey:
+        path = keyring.person_path(self._home, person)
+        if not path.exists():
+            keyring.save_key(path, keyring.new_key(), self._passphrase)
+        return keyring.read_key(path, self._passphrase)
+
+    def _service_key(self, name: str) -> PrivateKey:
+        return keyring.read_key(keyring.key_path(self._home, name), self._passphrase)
+
+
+def spki(key: PrivateKey) -> str:
+    """The public half as the directory writes it: base64 SubjectPublicKeyInfo."""
+    return base64.b64encode(key.public.spki).decode()

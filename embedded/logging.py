@@ -1,0 +1,26 @@
+"""Where the service's log lines go: to the terminal, or to a file while the board has the terminal.
+
+Lines carry codes, ids and addresses, never the content of a task.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+
+
+def log_to(path: Path | None) -> None:
+    """Send log lines to ``path``, or to standard error."""
+    stream = path.open("a", encoding="utf-8") if path else sys.stderr
+    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(message)s")
+    colors = path is None and sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=colors),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )

@@ -1,0 +1,125 @@
+"""`dondoc up`: everything on this machine, in the foreground, until it is told to stop.
+
+Ctrl-C, SIGTERM and a closed terminal mean the same: stop taking commands, finish what was accepted,
+stop the worker, then Temporal, and give the directory free.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+
+import structlog
+from google.protobuf.duration_pb2 import Duration
+from rich.console import Console
+from rich.live import Live
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
+from temporalio.client import Client
+
+from domain.calendars import load
+from embedded import board, founding, keyring
+from embedded.home import Home, Running
+from embedded.logging import log_to
+from embedded.temporal import LOOPBACK, Ports, choose_ports, temporal_server
+from messages import Texts
+from worker import Service, Settings, service, utc_now
+
+log = structlog.get_logger(__name__)
+
+RETENTION = timedelta(days=90)
+"""How long Temporal shows closed workflows. The log keeps everything for ever."""
+
+_REFRESH_SECONDS = 1.0
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(home: Home, *, port: int | None, show_board: bool, sample: bool, texts: Texts) -> int:
+    """Run until a signal comes; 0 then. Raises Refused when it can't start."""
+    return asyncio.run(_run(home, port, show_board, sample, texts))
+
+
+async def _run(
+    home: Home, port: int | None, show_board: bool, sample: bool, texts: Texts
+) -> int:
+    stop = stop_event()
+    home.prepare()
+    with home.locked():
+        founding.make_keys(home)
+        ports = choose_ports(port)
+        on_board = show_board and sys.stdout.isatty()
+        log_to(home.path / "dondoc.log" if on_board else None)
+        async with _everything(home, ports) as running:
+            if sample and not stop.is_set():
+                await founding.settle_sample(home, running, utc_now)
+            where = f"Temporal {_web(ports)}"
+            log.info("ready", web=_web(ports), door=_door(running.door_port))
+            if on_board:
+                await _show_board(running, texts, where, stop)
+            else:
+                await stop.wait()
+            log.info("stopping")
+        home.running.unlink(missing_ok=True)
+    return 0
+
+
+def stop_event() -> asyncio.Event:
+    """An event that the signals to stop set; they do nothing else from now on."""
+    stop = asyncio.Event()
+    for number in _STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@asynccontextmanager
+async def _everything(home: Home, ports: Ports) -> AsyncIterator[Service]:
+    async with AsyncExitStack() as stack:
+        output = home.path / "temporal.log"
+        address = await stack.enter_async_context(
+            temporal_server(home.temporal_store, ports, output)
+        )
+        client = await Client.connect(address)
+        await _retain(client)
+        settings = Settings(home.database_url, keyring.read_log_keys(home), door_port=ports.door)
+        running = await stack.enter_async_context(service(settings, client))
+        await founding.found(home, running, utc_now)
+        home.write_running(_addresses(ports, address, running))
+        yield running
+
+
+async def _show_board(running: Service, texts: Texts, where: str, stop: asyncio.Event) -> None:
+    zone = load().timezone
+    console = Console()
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while not stop.is_set():
+            view = await asyncio.to_thread(board.read, running.engine)
+            live.update(board.render(view, texts, utc_now(), zone, where), refresh=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _REFRESH_SECONDS)
+
+
+async def _retain(client: Client) -> None:
+    """The dev server would forget closed workflows after a day."""
+    period = Duration()
+    period.FromTimedelta(RETENTION)
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(
+            namespace=client.namespace,
+            config=NamespaceConfig(workflow_execution_retention_ttl=period),
+        )
+    )
+
+
+def _addresses(ports: Ports, address: str, running: Service) -> Running:
+    return Running(os.getpid(), _door(running.door_port), address, _web(ports))
+
+
+def _web(ports: Ports) -> str:
+    return f"http://{LOOPBACK}:{ports.web}"
+
+
+def _door(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
