@@ -408,7 +408,7 @@ def _chain(request: Request | Timeout) -> str:
 
 
 def _check_agencies(command: Command, directory: Directory) -> None:
-    named = [command.arguments.get(name) for name in ("lead", "monitor", "issuer")]
+    named = [command.arguments.get(name) for name in ("lead", "monitor")]
     for agency in [*named, *command.arguments.get("coordinators", [])]:
         if agency is not None and agency not in directory.agencies:
             raise Refused("unknown_agency", agency=str(agency)[:80])

@@ -1,11 +1,11 @@
-"""Canonical JSON (RFC 8785) for the values that the log holds, with the standard library alone.
+r"""Canonical JSON (RFC 8785) for the values that the log holds, with the standard library alone.
 
 The values are narrower than JSON, and that is what makes this short: no floats, integers within
 ±(2^53-1), ASCII object keys, text in NFC without lone surrogates or direction marks, at most 16
 levels deep. For such values RFC 8785 and ``json.dumps`` with sorted keys write the same bytes:
 
     >>> canonical({"b": "Tết", "a": [1, None, True]})
-    b'{"a":[1,null,true],"b":"T\\xe1\\xba\\xbft"}'
+    b'{"a":[1,null,true],"b":"T\xe1\xba\xbft"}'
     >>> parse(b'{"a":1}')
     {'a': 1}
 
@@ -19,17 +19,19 @@ from typing import NoReturn, TypeAlias
 
 from audit.malformed import Malformed
 
-Json: TypeAlias = "None | bool | int | str | list[Json] | dict[str, Json]"
-JsonLike: TypeAlias = "None | bool | int | str | Sequence[JsonLike] | Mapping[str, JsonLike]"
+Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
+JsonLike: TypeAlias = "bool | int | str | Sequence[JsonLike] | Mapping[str, JsonLike] | None"
 
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 16
 # Marks that reorder or hide what is displayed: a signed text must read the same for everyone.
-_INVISIBLE = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+_INVISIBLE = frozenset(
+    "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+)
 
 
 def canonical(value: JsonLike) -> bytes:
-    """The RFC 8785 bytes of ``value``. Raises Malformed when the value is outside the narrow set."""
+    """The RFC 8785 bytes of ``value``. Raises Malformed for values outside the narrow set."""
     _check(value, MAX_DEPTH)
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True,
                       separators=(",", ":"))  # fmt: skip
@@ -37,7 +39,7 @@ def canonical(value: JsonLike) -> bytes:
 
 
 def parse(data: bytes) -> Json:
-    """The value of canonical bytes. Raises Malformed on any other bytes, however harmless they look."""
+    """The value of canonical bytes. Raises Malformed on any others, however harmless they look."""
     try:
         value: Json = json.loads(
             data.decode(),

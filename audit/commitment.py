@@ -17,6 +17,7 @@ from audit.malformed import Malformed
 
 SALT_BYTES = 32
 _PREFIX = "sha256:"
+_HEX_DIGITS = 2 * hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def is_commitment(value: object) -> bool:
     if not isinstance(value, str) or not value.startswith(_PREFIX):
         return False
     digest = value.removeprefix(_PREFIX)
-    return len(digest) == hashlib.sha256().digest_size * 2 and set(digest) <= set("0123456789abcdef")
+    return len(digest) == _HEX_DIGITS and set(digest) <= set("0123456789abcdef")
 
 
 def format_opening(opening: Opening) -> dict[str, Json]:

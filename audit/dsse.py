@@ -1,11 +1,11 @@
-"""DSSE envelopes: a payload, its type, and one signature over both.
+r"""DSSE envelopes: a payload, its type, and one signature over both.
 
 What is signed is the pre-authentication encoding (lengths are in *bytes*):
 
     PAE = "DSSEv1" SP len(type) SP type SP len(body) SP body
 
     >>> pae("text/plain", "Tết".encode())
-    b'DSSEv1 10 text/plain 5 T\\xe1\\xba\\xbft'
+    b'DSSEv1 10 text/plain 5 T\xe1\xba\xbft'
 
 The ``keyid`` in an envelope is a hint for finding the key, never a reason to trust it.
 """

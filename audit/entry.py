@@ -3,7 +3,7 @@
     entry   = JCS({"command": DSSE, "record": DSSE, "v": 1}), at most 65,535 bytes
     leaf    = SHA-256(0x00 || entry)                                          (RFC 9162, 2.1.1)
 
-Both payloads are in-toto Statements v1 with one subject, the chain: ``task:<id>``, or ``directory``.
+Both payloads are in-toto Statements v1 with one subject, the chain: ``task:<id>`` or ``directory``.
 Its digest is that of the chain's header: SHA-256 of the JCS of the first command's arguments.
 
 The command's predicate (``urn:dondoc:command:v1``):
@@ -31,8 +31,8 @@ The record's predicate (``urn:dondoc:record:v1``):
     rules       version of the rules
     seq         1 for the first entry of a chain, then one more each
 
-Instants are text, UTC, ``2026-02-13T09:30:00.000000Z``. The same chain of three entries, complete
-and signed, stands in ``tests/audit/example.json``.
+Instants are text, UTC, ``2026-02-13T09:30:00.000000Z``. A task's chain of three entries,
+complete and signed, stands in ``tests/audit/example.json``.
 """
 
 import hashlib
@@ -51,6 +51,8 @@ NO_PREVIOUS = "0" * 64
 COMMAND_TYPE = "urn:dondoc:command:v1"
 RECORD_TYPE = "urn:dondoc:record:v1"
 _STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """The chain that a statement is about."""
@@ -81,12 +83,12 @@ class Entry:
     record: Envelope
 
 
-def sign_command(subject: Subject, predicate: dict[str, JsonLike], key: PrivateKey) -> Envelope:
+def sign_command(subject: Subject, predicate: Mapping[str, JsonLike], key: PrivateKey) -> Envelope:
     """The command as its giver signs it. ``predicate`` needs every field but ``key``."""
     return seal(_statement(subject, COMMAND_TYPE, {**predicate, "key": key.public.id}), key)
 
 
-def sign_record(subject: Subject, predicate: dict[str, JsonLike], key: PrivateKey) -> Envelope:
+def sign_record(subject: Subject, predicate: Mapping[str, JsonLike], key: PrivateKey) -> Envelope:
     """The record as the log signs it."""
     return seal(_statement(subject, RECORD_TYPE, predicate), key)
 
@@ -138,7 +140,7 @@ def leaf_hash(data: bytes) -> str:
     return hashlib.sha256(b"\x00" + data).hexdigest()
 
 
-def _statement(subject: Subject, kind: str, predicate: dict[str, JsonLike]) -> bytes:
+def _statement(subject: Subject, kind: str, predicate: Mapping[str, JsonLike]) -> bytes:
     return canonical({
         "_type": _STATEMENT_TYPE,
         "predicate": predicate,

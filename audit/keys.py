@@ -1,8 +1,8 @@
 """Keys that sign: Ed25519 (RFC 8032), named by the SHA-256 of their SubjectPublicKeyInfo.
 
-A private key at rest is an encrypted PKCS#8 PEM file. A key that comes from outside is refused when
-it is of small order or not in canonical form: `cryptography` loads such keys, and under the identity
-point a forged signature verifies for every message.
+A private key at rest is an encrypted PKCS#8 PEM file. A key that comes from outside is refused
+when it is of small order or not in canonical form: `cryptography` loads such keys, and under the
+identity point a forged signature verifies for every message.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ def private_key(seed: bytes) -> PrivateKey:
 
 
 def load_private(pem: bytes, passphrase: bytes) -> PrivateKey:
-    """Open an encrypted PKCS#8 PEM file. Raises Malformed for a wrong passphrase or other content."""
+    """Open an encrypted PKCS#8 PEM file. Raises Malformed for a wrong passphrase or file."""
     try:
         key = serialization.load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -1,7 +1,7 @@
 """What a verification found: the numbered checks, the findings, the report, and check 9.
 
-`audit.verify` explains the numbers and makes the report. `check_read_model` then compares the tables
-that screens are drawn from with it: they are no part of the log, but they remember how long each
+`audit.verify` explains the numbers and makes the report. `check_read_model` then compares it with
+the tables that screens are drawn from: they are no part of the log, but they remember how long each
 chain was, and so show what was cut off.
 """
 

@@ -51,8 +51,16 @@ from audit.malformed import Malformed
 from audit.report import MAX_FINDINGS, Check, Finding, Head, Report, check_read_model
 
 __all__ = [
-    "Check", "Finding", "Head", "Judge", "Openings", "Report", "Stored", "check_read_model", "verify",
-]  # fmt: skip
+    "Check",
+    "Finding",
+    "Head",
+    "Judge",
+    "Openings",
+    "Report",
+    "Stored",
+    "check_read_model",
+    "verify",
+]
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")

@@ -7,6 +7,7 @@ inputs from the log, when an auditor verifies.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import NoReturn
 
 from domain import timetable
 from domain.calendar import Calendar
@@ -81,7 +82,7 @@ def due_clocks(task: Task, at: datetime) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(passed))
 
 
-def _refuse_state(task: Task | None, command: Command) -> "NoReturn":
+def _refuse_state(task: Task | None, command: Command) -> NoReturn:
     if task is None:
         raise Refused("unknown_task", task=command.task)
     if command.event == "register":
@@ -99,7 +100,7 @@ def _check_issued(command: Command, received_at: datetime) -> None:
 
 def _check_header(command: Command, at: datetime, calendar: Calendar) -> None:
     arguments = command.arguments
-    today = at.astimezone(calendar.timezone).date()
+    today = calendar.local_day(at)
     issued_on = date.fromisoformat(arguments["issued_on"])
     if issued_on > today:
         raise Refused("document_from_future", issued_on=issued_on.isoformat())
@@ -169,13 +170,22 @@ def _reassign(case: _Case) -> Clocks:
     task = case.task
     if case.command.arguments["lead"] == task.lead:
         raise Refused("same_agency", agency=task.lead)
-    clocks = timetable.terms_clocks(task.terms, task.priority, case.at, case.at, case.calendar)
     return {
         **_all_cleared(case),
-        **clocks,
+        **_afresh(case),
         "confirm": timetable.confirm_clock(case.at, case.calendar),
         "dispute": timetable.dispute_clock(case.at, case.calendar),
     }
+
+
+def _afresh(case: _Case) -> Clocks:
+    """The term's clocks for the other agency; a term that is over already has none left to run."""
+    task = case.task
+    if task.terms.due_on is not None and task.terms.due_on < case.calendar.local_day(case.at):
+        return {}
+    return dict(
+        timetable.terms_clocks(task.terms, task.priority, case.at, case.at, case.calendar)
+    )
 
 
 def _start(case: _Case) -> Clocks:
@@ -290,7 +300,7 @@ def _replanned(case: _Case, due_on: date | None) -> Clocks:
 
 
 def _check_due(case: _Case, due_on: date | None) -> None:
-    today = case.at.astimezone(case.calendar.timezone).date()
+    today = case.calendar.local_day(case.at)
     if due_on is not None and due_on < today:
         raise Refused(
             "due_before_assignment", due_on=due_on.isoformat(), today=today.isoformat()

@@ -1,4 +1,4 @@
-"""Judging a log again: was each step legal, and has it exactly the effects that its record claims?
+"""Judging a log again: each step must be legal, and have the effects that its record claims.
 
 The rules that judged a step when it was recorded judge it once more, with nothing but what the log
 holds: the directory and the task as the entries before left them, the instant of receipt, and the
@@ -151,5 +151,5 @@ def _check_claim(field: str, expected: object, claimed: object) -> None:
         raise Illegal(f"{field}_differs", expected=str(expected)[:80], record=str(claimed)[:80])
 
 
-def _short(clock: Any) -> str:
+def _short(clock: object) -> str:
     return f"{clock['rule']} {clock['due']}" if isinstance(clock, Mapping) else str(clock)

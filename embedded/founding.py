@@ -13,13 +13,15 @@ import structlog
 from activities.queue import RecorderQueue
 from audit.keys import PrivateKey
 from audit.submission import Submission
-from domain.directory import ADMINISTRATOR, Directory
+from domain.calendars import load
+from domain.directory import ADMINISTRATOR
 from embedded import keyring
 from embedded.home import Home, write_private
 from gateway.composing import Signer, compose_change
 from gateway.door import Door
 from gateway.importing import Imported, import_drafts
-from samples.loading import load_directory, load_tasks
+from intake.reading import read_bytes
+from samples.loading import TASKS_NAME, Account, load_directory, load_tasks
 from worker import Service
 
 log = structlog.get_logger(__name__)
@@ -58,16 +60,18 @@ async def settle_sample(home: Home, service: Service, now: Callable[[], datetime
             await founder.change("add_agency", {
                 "agency": agency.id, "name_vi": agency.name_vi, "name_en": agency.name_en,
             })  # fmt: skip
-    for account in sample.people:
-        if account.id not in directory.people:
+    for account in sample.accounts:
+        if account.person not in directory.people:
             await founder.enrol(account)
     office = Signer(founder.person_key(SAMPLE_OFFICE), "vpub", "office")
 
     async def submit(submission: Submission) -> bytes:
         return (await service.door.submit(submission)).entry or b""
 
+    today = load().local_day(now())
+    intake = read_bytes(load_tasks(), TASKS_NAME, today)
     return await import_drafts(
-        load_tasks(now().date()), founder.origin, office, submit, service.recorder.task, now
+        intake.drafts, founder.origin, office, submit, service.recorder.task, now
     )
 
 
@@ -94,11 +98,11 @@ class _Founder:
         )
         await self._service.door.submit(submission)
 
-    async def enrol(self, account: Any) -> None:
+    async def enrol(self, account: Account) -> None:
         """Make the person's key first: what is enrolled can be used."""
         await self.change("enrol", {
-            "person": account.id,
-            "spki": spki(self.person_key(account.id)),
+            "person": account.person,
+            "spki": spki(self.person_key(account.person)),
             "roles": [{"agency": agency, "role": role} for agency, role in account.roles],
             "title_vi": account.title_vi,
             "title_en": account.title_en,

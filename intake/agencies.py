@@ -15,8 +15,10 @@ _ID = re.compile(r"[A-Za-z0-9]+(?:[-.][A-Za-z0-9]+)*")
 
 
 class Agencies:
-    """Finds agencies by id or by name, in either language. Without a directory only ids are taken,
-    and by their form alone."""
+    """Finds agencies by id or by name, in either language.
+
+    Without a directory only ids are taken, and by their form alone.
+    """
 
     def __init__(self, agencies: Iterable[Agency] | None) -> None:
         self._by_name: Mapping[str, str] | None = None

@@ -19,8 +19,10 @@ from intake.words import is_highest_marking, says_highest
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What rows are judged against. ``known``: ids of tasks that are registered already; their due
-    days may have passed since."""
+    """What rows are judged against.
+
+    ``known``: ids of tasks that are registered already; their due days may have passed since.
+    """
 
     today: date
     agencies: Iterable[Agency] | None = None
@@ -35,9 +37,11 @@ def assemble(rows: Sequence[RawRow], setting: Setting, errors: Iterable[RowError
     refuse_highest_secrecy(rows)
     noted = list(errors)
     tasks = list(_tasks(rows, setting, noted))
-    drafts = _drafts(tasks, setting, noted)
+    drafts = _drafts(tasks, setting)
     if noted:
-        return Intake(errors=tuple(sorted(noted, key=lambda error: error.row)))
+        # What is wrong with a row is said once, not for each of its agencies.
+        once = {(error.row, error.column, error.code): error for error in noted}
+        return Intake(errors=tuple(sorted(once.values(), key=lambda error: error.row)))
     return Intake(drafts=tuple(drafts))
 
 
@@ -59,9 +63,7 @@ def _strings(cell: Cell) -> Iterator[str]:
         yield from cell.values()
 
 
-def _tasks(
-    rows: Sequence[RawRow], setting: Setting, errors: list[RowError]
-) -> Iterator[RowTask]:
+def _tasks(rows: Sequence[RawRow], setting: Setting, errors: list[RowError]) -> Iterator[RowTask]:
     documents, agencies = Documents(setting.today), Agencies(setting.agencies)
     document: Document | None = None
     for row in rows:
@@ -73,16 +75,16 @@ def _tasks(
             yield task
 
 
-def _drafts(tasks: Sequence[RowTask], setting: Setting, errors: list[RowError]) -> list[Draft]:
+def _drafts(tasks: Sequence[RowTask], setting: Setting) -> list[Draft]:
     keyed = {task.document.id for task in tasks if task.item is not None}
     places: Counter[str] = Counter()
-    ids: dict[str, int] = {}
-    seen: dict[tuple[str, ...], int] = {}
+    ids: dict[str, RowTask] = {}
+    seen: dict[tuple[str, ...], RowTask] = {}
     drafts = []
     for task in tasks:
         document = task.document
         places[document.id] += 1
-        if task.item is None and document.id in keyed:
+        if task.item is None and document.id in keyed and "key" not in task.desk.noted:
             task.desk.note("key", "key_missing")
         for lead in task.leads:
             draft = _draft(task, task.item or item_of_place(places[document.id]), lead)
@@ -100,14 +102,14 @@ def _draft(task: RowTask, item: str, lead: str) -> Draft:
 
 
 def _check_once(
-    task: RowTask, draft: Draft, ids: dict[str, int], seen: dict[tuple[str, ...], int]
+    task: RowTask, draft: Draft, ids: dict[str, RowTask], seen: dict[tuple[str, ...], RowTask]
 ) -> None:
-    first = ids.setdefault(draft.task, draft.row)
-    if first != draft.row and task.item is not None:
-        task.desk.note("key", "duplicate_key", first=first)
-    first = seen.setdefault(task.sameness(draft.arguments["lead"]), draft.row)
-    if first != draft.row:
-        task.desk.note("title", "duplicate_task", first=first)
+    first = ids.setdefault(draft.task, task)
+    if first is not task and task.item is not None:
+        task.desk.note("key", "duplicate_key", first=first.desk.row.row)
+    first = seen.setdefault(task.sameness(draft.arguments["lead"]), task)
+    if first is not task and "title" not in task.desk.noted:
+        task.desk.note("title", "duplicate_task", first=first.desk.row.row)
 
 
 def _check_due(task: RowTask, draft: Draft, setting: Setting) -> None:

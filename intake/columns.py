@@ -31,8 +31,8 @@ def _document(name: str, vi: str, en: str, note: str, *also: str, required: bool
 
 COLUMNS: tuple[Column, ...] = (
     _document("number", "Số văn bản", "Document number",
-        "Number of the document. Leave all document columns empty when the task belongs to the same "
-        "document as the row above.", "số", "number"),
+        "Number of the document. Leave all document columns empty when the task belongs to the "
+        "same document as the row above.", "số", "number"),
     _document("symbol", "Ký hiệu", "Symbol", "Symbol of the document, such as CT-UBND.",
         "ký hiệu văn bản"),
     _document("issued_on", "Ngày ban hành", "Issued on", "A date, or text as dd/mm/yyyy.",
@@ -63,8 +63,8 @@ COLUMNS: tuple[Column, ...] = (
         "Several agencies, separated by semicolons: each gets a task of its own.", ("each",)),
     Column("coordinators", "Cơ quan phối hợp", "Coordinating agencies",
         "Separated by semicolons. May be empty.", ("phối hợp", "coordinators")),
-    Column("monitor", "Cơ quan theo dõi, đôn đốc", "Monitor", "The agency that follows the task up.",
-        ("cơ quan theo dõi",), required=True),
+    Column("monitor", "Cơ quan theo dõi, đôn đốc", "Monitor",
+        "The agency that follows the task up.", ("cơ quan theo dõi",), required=True),
     Column("priority", "Mức ưu tiên", "Priority",
         "trọng tâm / key, thường xuyên / regular, khẩn / urgent. Empty: regular.", ("ưu tiên",)),
     Column("due_on", "Thời hạn", "Due on",

@@ -80,5 +80,6 @@ def take_open_text(desk: Desk, name: str, secrecy: Secrecy | None) -> str | None
     """A text that only a document of normal secrecy may have (Art. 5)."""
     text = desk.take(name, partial(read_text, name))
     if text is not None and secrecy not in {None, Secrecy.NORMAL}:
-        desk.note(name, "protected_content", secrecy=str(secrecy))
+        code = "protected_products" if name == "products" else "protected_content"
+        desk.note(name, code, secrecy=str(secrecy))
     return text

@@ -1,8 +1,8 @@
-"""The ids of documents and tasks: they follow from the file, so that a second import finds the first.
+"""The ids of documents and tasks: they follow from the file, so a second import finds the first.
 
     document   base32(SHA-256(JCS({"issued_on", "issuer", "number", "symbol"})))[:8]
-    task       <document>-<item>            item: the row's own, or its place in the document: 01, 02
-    task       <document>-<item>-<agency>   one row, one task for each agency: base32(SHA-256(id))[:6]
+    task       <document>-<item>            item: the row's key, or its place in the document
+    task       <document>-<item>-<agency>   for each agency of a row: base32(SHA-256(its id))[:6]
 
 Nothing of a task's content goes into them: an id is shown where the content may not be.
 """

@@ -25,8 +25,10 @@ class Fault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """``inherits``: the document is that of the row above. ``lines`` says where a cell stands when
-    that isn't the row itself."""
+    """``inherits``: the document is that of the row above.
+
+    ``lines`` says where a cell stands when that isn't the row itself.
+    """
 
     row: int
     cells: Mapping[str, Cell]
@@ -39,6 +41,7 @@ class Desk:
 
     def __init__(self, row: RawRow, errors: list[RowError]) -> None:
         self.row = row
+        self.noted: set[str] = set()
         self._errors = errors
 
     def take(
@@ -55,6 +58,7 @@ class Desk:
         return value
 
     def note(self, name: str, code: str, **facts: str | int) -> None:
+        self.noted.add(name)
         self._errors.append(RowError(self.row.lines.get(name, self.row.row), name, code, facts))
 
 

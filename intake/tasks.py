@@ -9,15 +9,17 @@ from intake.agencies import Agencies
 from intake.cells import read_day, read_number, read_priority, read_text
 from intake.documents import Document, take_open_text
 from intake.identity import item_of_key, task_id
-from intake.raw import Cell, Desk
+from intake.raw import Cell, Desk, is_blank
 from intake.recurrence import read_updates
 from intake.words import same
 
 
 @dataclass(frozen=True, slots=True)
 class RowTask:
-    """What a row orders, for each of ``leads`` on its own. ``fields`` are the arguments of
-    ``register`` without the document's and without the lead."""
+    """What a row orders, for each of ``leads`` on its own.
+
+    ``fields`` are the arguments of ``register`` without the document's and without the lead.
+    """
 
     desk: Desk
     document: Document
@@ -71,7 +73,7 @@ def _leads(desk: Desk, agencies: Agencies) -> tuple[tuple[str, ...], bool]:
     """The agencies in charge, and whether each has a task of its own."""
     lead = desk.take("lead", partial(agencies.one, "lead"))
     each = desk.take("each", partial(agencies.several, "each")) or []
-    given = [name for name in ("lead", "each") if desk.row.cells.get(name)]
+    given = [name for name in ("lead", "each") if not is_blank(desk.row.cells.get(name))]
     if len(given) != 1:
         desk.note("lead", "lead_or_each")
     if each:

@@ -162,16 +162,17 @@ class TaskWorkflow:
             self._adopt(answer.snapshot)
 
     async def _await_change(self, task: Task) -> None:
-        """Sleep until the nearest deadline, or until another one is nearest."""
-        due = _nearest(task)
+        """Sleep until the nearest deadline, or until another one is nearest, or none is to come."""
+        awaited = _awaited(task)
+        due = awaited[0]
         try:
             await workflow.wait_condition(
-                lambda: self._behind or _nearest(self._known()) != due or self._is_long(),
+                lambda: self._behind or _awaited(self._known()) != awaited or self._is_long(),
                 timeout=max(due - workflow.now(), timedelta(0)) if due else None,
             )
         except TimeoutError:
             await self._settle()
-            if _nearest(self._known()) == due:
+            if _awaited(self._known()) == awaited:
                 # The recorder's clock is behind ours by a little.
                 await workflow.sleep(_AGAIN)
 
@@ -214,6 +215,7 @@ class TaskWorkflow:
         workflow.set_current_details(details(task))
 
 
-def _nearest(task: Task) -> datetime | None:
+def _awaited(task: Task) -> tuple[datetime | None, bool]:
+    """The nearest deadline, and whether steps are still to come: what the workflow sleeps by."""
     nearest = task.next_clock
-    return nearest[1].due if nearest else None
+    return (nearest[1].due if nearest else None, task.is_open)

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from temporalio.common import SearchAttributeKey
-from temporalio.testing import WorkflowEnvironment
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from tests.support.processes import DidNotStart, dying_with_us, stop, wait_until_ready
 
@@ -134,6 +134,8 @@ async def time_skipping_environment() -> AsyncIterator[WorkflowEnvironment]:
         "Int": SearchAttributeKey.for_int,
     }
     async with await WorkflowEnvironment.start_time_skipping_v2(
+        # Time passes as usual until a test skips some of it.
+        ts_config=TimeSkippingConfig(enabled=False),
         dev_server_existing_path=str(find_temporal()),
         dev_server_extra_args=[
             *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),

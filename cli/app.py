@@ -1,0 +1,96 @@
+"""The tree of commands. One module for each group; this one knows them all."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+from cli import (
+    audits,
+    calendars,
+    events,
+    history,
+    importing,
+    lifecycle,
+    people,
+    repair,
+    service,
+    tasks,
+    why,
+)
+from cli.registry import DATA, JSON, LANG, add_command, adopt, dress, keyword, new_group
+from cli.session import Session
+
+VERSION = "0.1.0"
+
+
+def build(session: Session) -> Any:
+    """Every command, with help in the session's language."""
+    return get_command(make(session))
+
+
+def make(session: Session) -> typer.Typer:
+    """The same before Typer has made commands of it."""
+    texts = session.texts
+    app = new_group(session, "help_dondoc", completion=True)
+    _add_root(app, session)
+    running, work, log = texts("panel_service"), texts("panel_work"), texts("panel_log")
+    add_command(app, session, "up", service.up, panel=running)
+    add_command(app, session, "worker", service.worker, panel=running)
+    add_command(app, session, "import", importing.import_file, panel=work)
+    app.add_typer(_tasks(session), name="task", rich_help_panel=work)
+    add_command(app, session, "people", people.people, panel=work)
+    app.add_typer(_calendars(session), name="calendar", rich_help_panel=work)
+    add_command(app, session, "lifecycle", lifecycle.lifecycle, panel=work)
+    app.add_typer(_audits(session), name="audit", rich_help_panel=log)
+    add_command(app, session, "rebuild", repair.rebuild, panel=log)
+    add_command(app, session, "rehydrate", repair.rehydrate, panel=log)
+    return app
+
+
+def _tasks(session: Session) -> typer.Typer:
+    group = new_group(session, "help_task")
+    looking = session.texts("panel_looking")
+    add_command(group, session, "list", tasks.list_tasks, panel=looking)
+    add_command(group, session, "show", tasks.show, panel=looking)
+    add_command(group, session, "why", why.why, panel=looking)
+    add_command(group, session, "history", history.history, panel=looking)
+    events.add_all(group, session)
+    return group
+
+
+def _calendars(session: Session) -> typer.Typer:
+    group = new_group(session, "help_calendar")
+    # A group of one command would become that command: the callback keeps it a group.
+    group.callback()(lambda: None)
+    add_command(group, session, "check", calendars.check)
+    return group
+
+
+def _audits(session: Session) -> typer.Typer:
+    group = new_group(session, "help_audit")
+    add_command(group, session, "verify", audits.verify)
+    add_command(group, session, "key", audits.key)
+    return group
+
+
+def _add_root(app: typer.Typer, session: Session) -> None:
+    def root(ctx: typer.Context, **options: Any) -> None:
+        adopt(session, options["lang_"], options["data_"], as_json=options["json_"])
+        if options["version"]:
+            session.out.line(f"dondoc {VERSION}")
+            session.out.document({"version": VERSION})
+            raise typer.Exit
+        if ctx.invoked_subcommand is None:
+            ctx.fail(session.texts("misuse_missing_command"))
+
+    version = Annotated[bool, typer.Option("--version", help="opt_version")]
+    parameters = [
+        keyword("ctx", typer.Context),
+        keyword("version", version, default=False),
+        keyword("data_", DATA, default=None),
+        keyword("lang_", LANG, default=None),
+        keyword("json_", JSON, default=False),
+    ]
+    dress(root, session, parameters)
+    app.callback(invoke_without_command=True)(root)

@@ -1,0 +1,83 @@
+"""Handing a signed command in at the door of the running service, and checking the receipt."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from audit.entry import Statement, command_digest, leaf_hash, open_record, parse_entry
+from audit.malformed import Malformed
+from audit.submission import Submission, format_submission
+from cli.session import Session
+from domain.refusal import Refused
+from embedded.keyring import read_public
+
+_PATIENCE_SECONDS = 30.0
+_CONFLICT = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The entry that the log made of a command, signed by the log."""
+
+    data: bytes
+    leaf: str
+    record: Statement
+
+
+def hand_in(session: Session, submission: Submission, task: str) -> Receipt:
+    """Have a command recorded. Raises Refused: by the rules, or because no service runs."""
+    running = session.home.read_running()
+    if running is None:
+        raise Refused("not_running", data=str(session.home.path))
+    status, body = _post(session, running.door, format_submission(submission), task)
+    if status == _CONFLICT:
+        raise _refusal(body)
+    if status != http.client.OK:
+        raise Refused("door_failed", status=status)
+    return _checked(session, body, submission)
+
+
+def _post(session: Session, door: str, data: bytes, task: str) -> tuple[int, bytes]:
+    address = urlsplit(door)
+    connection = http.client.HTTPConnection(
+        address.hostname or "", address.port, timeout=_PATIENCE_SECONDS
+    )
+    try:
+        connection.connect()
+    except OSError as error:
+        raise Refused("not_running", data=str(session.home.path)) from error
+    try:
+        connection.request(
+            "POST", "/commands", body=data, headers={"Content-Type": "application/json"}
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        # It may have been recorded: only the log can tell.
+        raise Refused("door_silent", task=task) from error
+    finally:
+        connection.close()
+
+
+def _refusal(body: bytes) -> Refused:
+    try:
+        answer: Any = json.loads(body)
+        return Refused(str(answer["refused"]), **{str(k): v for k, v in answer["facts"].items()})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Refused("door_failed", status=_CONFLICT)
+
+
+def _checked(session: Session, body: bytes, submission: Submission) -> Receipt:
+    """Believe the log's signature, not the port: another program may listen there by now."""
+    log_key = read_public(session.home.log_key)
+    sent = command_digest(submission.command)
+    try:
+        entry = parse_entry(body)
+        record = open_record(entry.record)
+        if not entry.record.verify(log_key) or record.predicate["command"] != sent:
+            raise Refused("receipt_wrong")
+    except Malformed as error:
+        raise Refused("receipt_wrong") from error
+    return Receipt(body, leaf_hash(body), record)

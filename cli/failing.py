@@ -1,0 +1,96 @@
+"""What went wrong, as a sentence and an exit status. No traceback for what can be expected."""
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from typer import Abort, BadParameter, TyperException
+
+from audit.malformed import Malformed
+from cli import status
+from domain.refusal import Refused
+
+if TYPE_CHECKING:
+    from cli.session import Session
+
+_MISUSE = "misuse"
+
+
+def report(session: "Session", error: BaseException) -> int:
+    """Tell what is wrong; the exit status."""
+    session.out.end_progress()
+    match error:
+        case Refused():
+            session.out.error(error.code, error.facts)
+        case Malformed():
+            session.out.error(error.code, {"detail": error.detail})
+        case TyperException():
+            return _misuse(session, error)
+        case KeyboardInterrupt() | Abort():
+            session.out.error("interrupted", {})
+            return status.INTERRUPTED
+        case BrokenPipeError():
+            # Whoever read our output has gone. Nothing more can be said to them.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return status.BROKEN_PIPE
+        case OSError() if error.filename is not None:
+            facts = {"path": str(error.filename), "reason": error.strerror or str(error)}
+            session.out.error("file_failed", facts)
+        case _ if reason := _database_reason(error):
+            session.out.error("database_failed", {"reason": reason})
+        case _:
+            return _fault(session, error)
+    return status.REFUSED
+
+
+def _misuse(session: "Session", error: TyperException) -> int:
+    texts = session.texts
+    name = type(error).__name__
+    if name == "NoArgsIsHelpError":  # its help page has been printed
+        return status.MISUSE
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "dondoc"
+    said = f"{_what(session, name, error)}\n{texts('misuse_help', command=command)}"
+    session.out.error(_MISUSE, {"command": command}, said)
+    return status.MISUSE
+
+
+def _what(session: "Session", name: str, error: TyperException) -> str:
+    """The sentence for one of the mistakes that Typer finds."""
+    texts = session.texts
+    parameter = getattr(error, "param", None)
+    hint = getattr(error, "param_hint", None) or (_hint(parameter) if parameter else "")
+    match name:
+        case "MissingParameter":
+            return texts("misuse_missing", parameter=hint)
+        case "NoSuchOption":
+            return texts("misuse_no_such_option", option=getattr(error, "option_name", ""))
+        case _ if isinstance(error, BadParameter):
+            return texts("misuse_value", parameter=hint, reason=error.message)
+        case _ if error.message.startswith("No such command"):
+            return texts("misuse_no_such_command", reason=error.message.split("'")[1])
+        case _:
+            return texts("misuse_other", reason=error.format_message())
+
+
+def _hint(parameter: Any) -> str:
+    options = [name for name in parameter.opts if name.startswith("--")]
+    return options[0] if options else str(parameter.metavar or parameter.name).upper()
+
+
+def _database_reason(error: BaseException) -> str | None:
+    """What a database's error says in its first line; None when it is none."""
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - loaded already, or no database was used
+
+    if not isinstance(error, DBAPIError):
+        return None
+    return str(error.orig).strip().splitlines()[0][:200]
+
+
+def _fault(session: "Session", error: BaseException) -> int:
+    session.out.error("unexpected_error", {"detail": type(error).__name__})
+    traceback.print_exception(error, file=sys.stderr)
+    return status.FAULT

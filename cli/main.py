@@ -1,0 +1,59 @@
+"""`dondoc`: where the command starts and where it ends."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cli import status
+from cli.app import build
+from cli.failing import report
+from cli.session import Session
+from messages import Texts, language_of
+
+
+def run() -> NoReturn:
+    """The console script."""
+    _speak_utf8()
+    _leave(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Carry out one command line; the exit status. Raises SystemExit for shell completion only."""
+    texts = Texts(language_of(arguments, os.environ))
+    session = Session(texts, as_json="--json" in arguments)
+    try:
+        answer = build(session).main(
+            args=list(arguments), prog_name="dondoc", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - each becomes a sentence and a status
+        return report(session, error)
+    finally:
+        session.close()
+    return answer if isinstance(answer, int) else status.DONE
+
+
+def _speak_utf8() -> None:
+    """Vietnamese goes out in UTF-8 whatever the locale claims: a log file or a pipe must not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process.
+
+    Temporal's native threads may still run when the interpreter tears itself down, and on Python
+    3.11 that aborts the process (status 134) after all work was done and all output written. So a
+    process that has loaded them flushes, and leaves without a teardown: everything worth closing
+    (databases, servers, locks) was closed by its own context before.
+    """
+    if "temporalio" not in sys.modules:
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # nobody reads any more
+            code = code or status.BROKEN_PIPE
+    os._exit(code)

@@ -1,0 +1,96 @@
+"""Who gives a command: the person, the role that fits, and the key that signs."""
+
+import getpass
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from audit.keys import PrivateKey
+from cli.session import Session
+from domain.directory import Directory, Person
+from domain.lifecycle import EVENTS
+from domain.refusal import Refused
+from domain.task import Role, Task
+from embedded.keyring import person_path, read_key, read_passphrase
+from gateway.composing import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who somebody says they are: the options --as, --role, --agency and --key."""
+
+    person: str | None
+    role: str | None = None
+    agency: str | None = None
+    key_file: Path | None = None
+
+
+def signer_for(
+    session: Session, directory: Directory, event: str, task: Task | None, claim: Claim
+) -> tuple[Person, Signer]:
+    """The person and their signature for ``event``. Raises Refused, or BadParameter for nobody."""
+    key = open_key(session, claim.key_file) if claim.key_file else None
+    person = _person(session, directory, claim, key)
+    agency, role = _held(person, event, task, claim)
+    if key is None:
+        key = open_key(session, person_path(session.home, person.id))
+    return person, Signer(key, agency, role)
+
+
+def open_key(session: Session, path: Path) -> PrivateKey:
+    """The key of a file, by the passphrase at hand, or by one that is asked for."""
+    try:
+        return read_key(path, read_passphrase(session.home))
+    except Refused as refusal:
+        asked = refusal.code in {"private_key_unreadable", "passphrase_missing"}
+        # Only a person at a terminal can answer.
+        if not asked or not path.exists() or session.out.as_json or not sys.stdin.isatty():
+            raise
+    return read_key(path, getpass.getpass(session.texts("ask_passphrase", path=path)).encode())
+
+
+def _person(
+    session: Session, directory: Directory, claim: Claim, key: PrivateKey | None
+) -> Person:
+    if key is not None:
+        holder = directory.keys.get(key.public.id)
+        if holder is None:
+            raise Refused("unknown_key", key=key.public.id[:16])
+        if claim.person not in {None, holder}:
+            raise Refused("key_of_other", person=claim.person or "", holder=holder)
+        return directory.people[holder]
+    if claim.person is None:
+        raise typer.BadParameter(session.texts("misuse_who"), param_hint="--as")
+    person = directory.people.get(claim.person)
+    if person is None:
+        raise Refused("unknown_person", person=claim.person[:80])
+    return person
+
+
+def _held(person: Person, event: str, task: Task | None, claim: Claim) -> tuple[str, str]:
+    """The (agency, role) in whose name the step is made: the only one that fits."""
+    needed = EVENTS[event].roles
+    held = sorted(
+        (agency, role)
+        for agency, role in person.roles
+        if role in needed
+        and claim.role in {None, role}
+        and claim.agency in {None, agency}
+    )
+    # An officer of two agencies acts for the one that the task is with; the door says so if none is.
+    fitting = [pair for pair in held if task is None or _responsible(task, *pair)] or held
+    if not fitting:
+        roles = ", ".join(sorted(needed))
+        raise Refused("no_fitting_role", person=person.id, event=event, needed=roles)
+    if len(fitting) > 1:
+        found = ", ".join(f"{role} ({agency})" for agency, role in fitting)
+        raise Refused("several_roles", person=person.id, event=event, found=found)
+    return fitting[0]
+
+
+def _responsible(task: Task, agency: str, role: str) -> bool:
+    if role == Role.MONITOR:
+        return agency == task.monitor
+    return role not in {Role.OFFICER, Role.APPROVER} or agency == task.lead

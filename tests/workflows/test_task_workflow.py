@@ -1,0 +1,262 @@
+"""The workflow of a task on a real Temporal server, with its clock moved on where time must pass."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from audit.submission import format_submission
+from domain.refusal import Refused
+from domain.task import State, Task, Timeliness
+from tests.support.running import Running, running
+from tests.support.world import HEADER, World
+from workflows.messages import Answer, Follow, Submit
+
+PAST = timedelta(minutes=1)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(f"sqlite:///{tmp_path / 'log.sqlite'}", start=datetime.now(UTC))
+
+
+@pytest.fixture
+async def service(
+    world: World, time_skipping: WorkflowEnvironment
+) -> AsyncIterator[Running]:
+    async with running(world, time_skipping.client) as started:
+        yield started
+
+
+def header(service: Running, due_in_days: int | None) -> dict[str, object]:
+    """A usual task, issued yesterday and due some days from now."""
+    today = service.clock().date()
+    due = today + timedelta(days=due_in_days) if due_in_days else None
+    return {
+        **HEADER,
+        "issued_on": (today - timedelta(days=1)).isoformat(),
+        "due_on": due.isoformat() if due else None,
+    }
+
+
+async def assigned(service: Running, task: str = "T-1", due_in_days: int | None = 20) -> Task:
+    await service.do(task, "register", header(service, due_in_days), role="office")
+    registered = service.service.recorder.task(task)
+    assert registered is not None
+    return await service.do(registered, "transfer", role="office")
+
+
+async def begun(service: Running, task: str = "T-1", due_in_days: int | None = 20) -> Task:
+    confirmed = await service.do(await assigned(service, task, due_in_days), "confirm", role="officer")
+    return await service.do(confirmed, "start", role="officer")
+
+
+async def past(service: Running, environment: WorkflowEnvironment, task: Task, clock: str) -> Task:
+    """Let the time of one of the task's clocks come and go."""
+    await service.follow(task)
+    due = task.clocks[clock].due
+    await service.forward(environment, task, due - service.clock() + PAST)
+    return await service.until(task, lambda now: clock not in now.clocks)
+
+
+async def test_a_task_walks_from_assigned_to_done_on_time(service: Running) -> None:
+    task = await begun(service)
+    task = await service.do(task, "submit", {"summary": "Đã xong"}, role="officer")
+    task = await service.do(task, "approve", role="approver")
+    assert (task.state, task.timeliness) == (State.DONE, Timeliness.ON_TIME)
+    task = await service.do(task, "evaluate", {"rating": "met"}, role="monitor")
+    await service.follow(task)
+    assert await service.handle(task).result() == "done"
+
+
+async def test_a_deadline_that_passes_makes_the_task_overdue_and_the_result_late(
+    service: Running, time_skipping: WorkflowEnvironment
+) -> None:
+    task = await past(service, time_skipping, await begun(service), "due")
+    assert task.overdue
+    task = await service.do(task, "submit", {"summary": "Đã xong, chậm"}, role="officer")
+    task = await service.do(task, "approve", role="approver")
+    assert (task.state, task.timeliness) == (State.DONE, Timeliness.LATE)
+
+
+async def test_a_disputed_task_is_reassigned_and_done_by_the_other_agency(service: Running) -> None:
+    task = await assigned(service)
+    task = await service.do(task, "dispute", {"reason": "Không thuộc thẩm quyền"}, role="officer")
+    task = await service.do(task, "reassign", {"reason": "Đúng việc", "lead": "sxd"}, role="office")
+    assert (task.state, task.lead) == (State.ASSIGNED, "sxd")
+    for event in ("confirm", "start"):
+        task = await service.do(task, event, role="other_officer")
+    task = await service.do(task, "submit", {"summary": "Xong"}, role="other_officer")
+    task = await service.do(task, "approve", role="other_approver")
+    assert task.state is State.DONE
+    known = await service.follow(task)
+    assert (known.seq, known.lead) == (8, "sxd")
+
+
+async def test_a_missed_confirmation_is_an_entry_signed_by_the_clock(
+    service: Running, time_skipping: WorkflowEnvironment
+) -> None:
+    task = await past(service, time_skipping, await assigned(service), "confirm")
+    assert "confirm" in task.missed
+    last = service.world.chain(task.id)[-1]
+    assert b'"lapse"' in last.data or b"bGFwc2U" in last.data or last.seq == task.seq
+
+
+async def test_a_result_handed_in_before_the_deadline_is_on_time_whenever_it_is_approved(
+    service: Running, time_skipping: WorkflowEnvironment
+) -> None:
+    task = await begun(service)
+    task = await service.do(task, "submit", {"summary": "Đã xong"}, role="officer")
+    task = await past(service, time_skipping, task, "due")
+    assert not task.overdue
+    task = await service.do(task, "approve", role="approver")
+    assert task.timeliness is Timeliness.ON_TIME
+
+
+async def test_a_command_sent_straight_through_temporal_is_recorded_like_any_other(
+    service: Running,
+) -> None:
+    task = await assigned(service)
+    await service.follow(task)
+    service.world.now = service.clock()
+    submission = service.world.submission(task, "confirm", role="officer")
+    text = format_submission(submission).decode()
+    handle = service.handle(task)
+    answer = await handle.execute_update("submit", Submit(text), result_type=Answer)
+    assert answer.snapshot is not None and answer.snapshot["state"] == "confirmed"
+    again = await handle.execute_update("submit", Submit(text), result_type=Answer)
+    assert again.entry == answer.entry
+    await handle.signal("submit_signal", Submit(text))
+    assert len(service.world.chain(task.id)) == 3
+
+
+async def test_a_refusal_comes_back_through_temporal_with_its_reason(service: Running) -> None:
+    task = await assigned(service)
+    await service.follow(task)
+    service.world.now = service.clock()
+    submission = service.world.submission(task, "approve", role="approver")
+    with pytest.raises(WorkflowUpdateFailedError) as failure:
+        await service.handle(task).execute_update(
+            "submit", Submit(format_submission(submission).decode())
+        )
+    cause = failure.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert cause.message == "wrong_state"
+
+
+async def test_garbage_and_forged_entries_in_a_signal_change_nothing(service: Running) -> None:
+    task = await assigned(service)
+    await service.follow(task)
+    mine = service.world.chain(task.id)[-1].data.decode()
+    other = await assigned(service, "T-2")
+    theirs = service.world.chain(other.id)[-1].data.decode()
+    forged = mine.replace('"v":1', '"v":2')
+    await service.handle(task).signal("follow", Follow(["", "{}", forged, theirs, mine]))
+    await service.handle(task).signal("submit_signal", Submit("not a submission"))
+    known = await service.known(task)
+    assert known.seq == task.seq
+    task = await service.do(task, "confirm", role="officer")
+    assert (await service.follow(task)).state is State.CONFIRMED
+
+
+async def test_an_entry_that_was_lost_on_the_way_is_looked_up_in_the_log(service: Running) -> None:
+    task = await assigned(service)
+    await service.follow(task)
+    service.world.now = service.clock()
+    # Recorded by somebody else, and the workflow hears only of the step after it.
+    task = service.world.do(task, "confirm", role="officer")
+    task = await service.do(task, "start", role="officer")
+    assert (await service.follow(task)).state is State.IN_PROGRESS
+
+
+async def test_what_another_process_recorded_reaches_the_workflow_by_itself(
+    service: Running,
+) -> None:
+    task = await assigned(service)
+    await service.follow(task)
+    service.world.now = service.clock()
+    task = service.world.do(task, "confirm", role="officer")
+    assert (await service.follow(task)).state is State.CONFIRMED
+
+
+async def test_a_workflow_shows_operators_state_agency_deadline_and_sequence(
+    service: Running,
+) -> None:
+    task = await assigned(service)
+    await service.follow(task)
+    description = await service.handle(task).describe()
+    shown = {pair.key.name: pair.value for pair in description.typed_search_attributes}
+    nearest = task.next_clock
+    assert nearest is not None
+    assert shown["DondocState"] == "assigned"
+    assert shown["DondocAgency"] == "snv"
+    assert shown["DondocSequence"] == task.seq
+    assert shown["DondocOverdue"] is False
+    assert shown["DondocNextDeadline"] == nearest[1].due
+    assert HEADER["title"] not in str(description.raw_description)
+
+
+async def test_a_withdrawn_task_ends_its_workflow(service: Running) -> None:
+    task = await assigned(service)
+    task = await service.do(task, "recall", {"reason": "Giao nhầm"}, role="office")
+    await service.follow(task)
+    assert await service.handle(task).result() == "withdrawn"
+    with pytest.raises(Refused, match="wrong_state"):
+        await service.do(task, "confirm", role="officer")
+
+
+async def test_a_standing_task_lives_five_years_in_one_chain_and_several_runs(
+    service: Running, time_skipping: WorkflowEnvironment
+) -> None:
+    """Sixty monthly points; a report every third month, the two between are missed."""
+    await service.do(
+        "T-1",
+        "register",
+        {**header(service, None), "updates": {"every": "month", "before_day": 10}},
+        role="office",
+    )
+    task = service.service.recorder.task("T-1")
+    assert task is not None
+    for event, role in (("transfer", "office"), ("confirm", "officer"), ("start", "officer")):
+        task = await service.do(task, event, role=role)
+    await service.follow(task)
+    first_run = (await service.handle(task).describe()).run_id
+    started = service.clock()
+    points: list[datetime] = []
+    while service.clock() - started < timedelta(days=5 * 365 + 1):
+        await service.forward(time_skipping, task, timedelta(days=92))
+        seen = len(points)
+        task = await service.until(
+            task, lambda now: now.clocks["update"].due > service.clock() and now.seq > seen
+        )
+        points = _points(service, task)
+        task = await service.do(task, "report", {"summary": "Báo cáo quý"}, role="officer")
+        task = await service.do(task, "endorse", {"item": "report"}, role="approver")
+        await service.follow(task)
+    assert 55 <= len(points) <= 62
+    assert points == sorted(points)
+    assert all(point.astimezone(service.world.calendar.timezone).day in range(10, 14) for point in points)
+    chain = service.world.chain(task.id)
+    assert [row.seq for row in chain] == list(range(1, task.seq + 1))
+    description = await service.handle(task).describe()
+    assert description.status is WorkflowExecutionStatus.RUNNING
+    assert description.run_id != first_run
+    assert description.history_length < 400
+    runs = [run async for run in service.service.client.list_workflows("WorkflowId = 'T-1'")]
+    assert len(runs) >= 3
+
+
+def _points(service: Running, task: Task) -> list[datetime]:
+    from activities.recorder import step_of  # noqa: PLC0415
+    from domain.instants import parse_instant  # noqa: PLC0415
+
+    steps = [step_of(row.data, row.leaf) for row in service.world.chain(task.id)]
+    return [
+        parse_instant(step.arguments["due"])
+        for step in steps
+        if step.event == "lapse" and step.arguments["clock"] == "update"
+    ]
