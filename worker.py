@@ -45,13 +45,17 @@ _DRAIN = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a service is told. ``door_port`` 0 asks for any free port."""
+    """What a service is told. ``door_port`` 0 asks for any free port.
+
+    ``takeover``: how long Temporal waits for the worker that knows a task before it asks another.
+    """
 
     database_url: str
     keys: LogKeys
     task_queue: str = TASK_QUEUE
     door_port: int = 0
     max_cached_workflows: int = 1_000
+    takeover: timedelta = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ def _worker(client: Client, settings: Settings, activities: StepActivities) -> W
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         graceful_shutdown_timeout=_DRAIN,
         max_cached_workflows=settings.max_cached_workflows,
+        sticky_queue_schedule_to_start_timeout=settings.takeover,
     )
 
 

@@ -362,7 +362,10 @@ class _Run:
             for field, value in opened.arguments.items()
             if isinstance(value, str) and is_commitment(value)
         }
-        found: Mapping[str, Opening] = self._openings(leaf)
+        try:
+            found = self._openings(leaf)
+        except (TypeError, ValueError) as error:  # nothing guards what stands beside the log
+            raise _Broken(Check.OPENINGS, "opening_unreadable", str(error)) from error
         for field, opening in found.items():
             if field not in commitments:
                 raise _Broken(Check.OPENINGS, "opening_unasked", field)

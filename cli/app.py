@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from cli import (
@@ -18,15 +19,27 @@ from cli import (
     tasks,
     why,
 )
-from cli.registry import DATA, JSON, LANG, add_command, adopt, dress, keyword, new_group
+from cli.registry import (
+    DATA,
+    JSON,
+    LANG,
+    add_command,
+    adopt,
+    adopting,
+    dress,
+    keyword,
+    new_group,
+)
 from cli.session import Session
 
 VERSION = "0.1.0"
 
 
-def build(session: Session) -> Any:
+def build(session: Session) -> TyperGroup:
     """Every command, with help in the session's language."""
-    return get_command(make(session))
+    group = get_command(make(session))
+    assert isinstance(group, TyperGroup)  # noqa: S101 - there are many commands, so it is one
+    return group
 
 
 def make(session: Session) -> typer.Typer:
@@ -50,6 +63,7 @@ def make(session: Session) -> typer.Typer:
 
 def _tasks(session: Session) -> typer.Typer:
     group = new_group(session, "help_task")
+    group.callback()(adopting(session))
     looking = session.texts("panel_looking")
     add_command(group, session, "list", tasks.list_tasks, panel=looking)
     add_command(group, session, "show", tasks.show, panel=looking)
@@ -61,21 +75,21 @@ def _tasks(session: Session) -> typer.Typer:
 
 def _calendars(session: Session) -> typer.Typer:
     group = new_group(session, "help_calendar")
-    # A group of one command would become that command: the callback keeps it a group.
-    group.callback()(lambda: None)
+    group.callback()(adopting(session))
     add_command(group, session, "check", calendars.check)
     return group
 
 
 def _audits(session: Session) -> typer.Typer:
     group = new_group(session, "help_audit")
+    group.callback()(adopting(session))
     add_command(group, session, "verify", audits.verify)
     add_command(group, session, "key", audits.key)
     return group
 
 
 def _add_root(app: typer.Typer, session: Session) -> None:
-    def root(ctx: typer.Context, **options: Any) -> None:
+    def root(ctx: typer.Context, **options: Any) -> None:  # noqa: ANN401 - as Typer read them
         adopt(session, options["lang_"], options["data_"], as_json=options["json_"])
         if options["version"]:
             session.out.line(f"dondoc {VERSION}")

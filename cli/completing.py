@@ -1,7 +1,6 @@
 """What the shell offers after Tab. Quick, and silent whatever goes wrong."""
 
 import os
-import sqlite3
 from pathlib import Path
 
 from typer import Context
@@ -16,6 +15,8 @@ def complete_task(ctx: Context, incomplete: str) -> list[str]:
     file = _home(ctx).path / "dondoc.sqlite"
     if os.environ.get(DATABASE_VARIABLE) or not file.is_file():
         return []
+    import sqlite3  # noqa: PLC0415 - for Tab only
+
     try:
         connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=0.5)
     except sqlite3.Error:

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from audit.entry import Statement, command_digest, leaf_hash, open_record, parse_entry
+from activities.unsealing import TASK_PREFIX
+from audit.entry import (
+    Statement,
+    command_digest,
+    leaf_hash,
+    open_command,
+    open_record,
+    parse_entry,
+)
 from audit.malformed import Malformed
 from audit.submission import Submission, format_submission
 from cli.session import Session
@@ -26,11 +34,12 @@ class Receipt:
     record: Statement
 
 
-def hand_in(session: Session, submission: Submission, task: str) -> Receipt:
+def hand_in(session: Session, submission: Submission) -> Receipt:
     """Have a command recorded. Raises Refused: by the rules, or because no service runs."""
     running = session.home.read_running()
     if running is None:
         raise Refused("not_running", data=str(session.home.path))
+    task = open_command(submission.command).subject.name.removeprefix(TASK_PREFIX)
     status, body = _post(session, running.door, format_submission(submission), task)
     if status == _CONFLICT:
         raise _refusal(body)

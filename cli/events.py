@@ -1,7 +1,7 @@
-"""One command for each step of the lifecycle: generated from the table of events and their fields."""
+"""One command for each step of the lifecycle, generated from the events and their fields."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,8 +35,8 @@ def command_name(event: str) -> str:
 
 
 def _add(app: typer.Typer, session: Session, event: Event) -> None:
-    def perform(session: Session, **options: Any) -> int | None:
-        return _perform(session, event.name, options)
+    def perform(session: Session, **options: Any) -> None:  # noqa: ANN401 - as Typer read them
+        _perform(session, event.name, options)
 
     texts = session.texts
     help_text = texts(
@@ -52,6 +52,7 @@ def _add(app: typer.Typer, session: Session, event: Event) -> None:
         command_name(event.name),
         perform,
         help_text=help_text,
+        short_help=texts.name("event", event.name),
         panel=texts("panel_steps"),
         parameters=_parameters(session, event.name),
     )
@@ -62,9 +63,7 @@ def _parameters(session: Session, event: str) -> list[inspect.Parameter]:
     who = session.texts("panel_who")
     role = Annotated[str | None, typer.Option("--role", help="opt_role", rich_help_panel=who)]
     agency = Annotated[str | None, typer.Option("--agency", help="opt_agency", rich_help_panel=who)]
-    receipt = Annotated[
-        Path | None, typer.Option("--receipt", metavar="FILE", help="opt_receipt")
-    ]
+    receipt = Annotated[Path | None, typer.Option("--receipt", metavar="FILE", help="opt_receipt")]
     return [
         keyword("task", TaskId),
         *fields,
@@ -95,7 +94,7 @@ def _option(session: Session, name: str, field: Field) -> inspect.Parameter:
     return keyword(name, Annotated[kind if field.required else kind | None, option], default)
 
 
-def _offering(codes: tuple[str, ...]) -> Any:
+def _offering(codes: tuple[str, ...]) -> Callable[[str], list[str]]:
     def complete(incomplete: str) -> list[str]:
         return [code for code in codes if code.startswith(incomplete)]
 
@@ -119,7 +118,7 @@ def _perform(session: Session, event: str, options: Mapping[str, Any]) -> None:
     person, signer = signer_for(session, directory, event, task, claim)
     origin = read_origin(session.home)
     submission = compose(origin, task, event, arguments, signer, session.now)
-    receipt = hand_in(session, submission, task.id)
+    receipt = hand_in(session, submission)
     if options["receipt"] is not None:
         options["receipt"].write_bytes(receipt.data)
     _show(session, task.id, event, person.id, receipt)

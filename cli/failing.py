@@ -9,6 +9,7 @@ from typer import Abort, BadParameter, TyperException
 
 from audit.malformed import Malformed
 from cli import status
+from cli.output import ReaderGone
 from domain.refusal import Refused
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ def report(session: "Session", error: BaseException) -> int:
         case KeyboardInterrupt() | Abort():
             session.out.error("interrupted", {})
             return status.INTERRUPTED
-        case BrokenPipeError():
-            # Whoever read our output has gone. Nothing more can be said to them.
+        case ReaderGone() | BrokenPipeError():
+            # Nothing more can be said to them, nor by the interpreter when it flushes at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return status.BROKEN_PIPE
+        case UnicodeEncodeError():
+            # Bytes of the command line that are no UTF-8 reach Python as lone surrogates.
+            session.out.error("text_with_surrogates", {})
         case OSError() if error.filename is not None:
             facts = {"path": str(error.filename), "reason": error.strerror or str(error)}
             session.out.error("file_failed", facts)
@@ -66,6 +70,8 @@ def _what(session: "Session", name: str, error: TyperException) -> str:
             return texts("misuse_missing", parameter=hint)
         case "NoSuchOption":
             return texts("misuse_no_such_option", option=getattr(error, "option_name", ""))
+        case _ if isinstance(error, BadParameter) and not hint:
+            return error.message
         case _ if isinstance(error, BadParameter):
             return texts("misuse_value", parameter=hint, reason=error.message)
         case _ if error.message.startswith("No such command"):
@@ -74,7 +80,7 @@ def _what(session: "Session", name: str, error: TyperException) -> str:
             return texts("misuse_other", reason=error.format_message())
 
 
-def _hint(parameter: Any) -> str:
+def _hint(parameter: Any) -> str:  # noqa: ANN401 - Typer has no public name for its type
     options = [name for name in parameter.opts if name.startswith("--")]
     return options[0] if options else str(parameter.metavar or parameter.name).upper()
 

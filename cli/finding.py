@@ -11,7 +11,8 @@ _SHOWN = 10
 
 def find_task(connection: Connection, prefix: str) -> Task:
     """The one task whose id is, or begins with, ``prefix``. Raises Refused."""
-    found = queries.find_tasks(connection, prefix, _SHOWN) if prefix else []
+    known = prefix.isascii() and prefix != ""  # ids are ASCII; anything else is somebody's slip
+    found = queries.find_tasks(connection, prefix, _SHOWN) if known else []
     # The shortest comes first: an id that another one begins with still names its own task.
     if not found or (len(found) > 1 and found[0] != prefix):
         if found:

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _speak_utf8() -> None:
-    """Vietnamese goes out in UTF-8 whatever the locale claims: a log file or a pipe must not fail."""
+    """Vietnamese goes out in UTF-8 whatever the locale claims: a pipe or a file must not fail."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")

@@ -12,9 +12,7 @@ from cli.session import Session
 _DAY_FIRST = 3
 """Parts of a day written as dd/mm/yyyy."""
 
-TaskId = Annotated[
-    str, typer.Argument(metavar="ID", help="opt_task", autocompletion=complete_task)
-]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="opt_task", autocompletion=complete_task)]
 As = Annotated[
     str | None,
     typer.Option(

@@ -12,6 +12,14 @@ from messages.sentences import sentence
 if TYPE_CHECKING:
     from rich.console import Console
 
+
+class ReaderGone(Exception):
+    """Whoever read our output has stopped reading, as `head` does."""
+
+
+_NARROW = 110
+_WHOLE = frozenset({"column_task", "column_due", "column_day", "column_person", "column_event"})
+"""Columns whose values are copied or compared by eye: never broken over lines."""
 _WIDE = 200
 """Columns where there is no terminal: a table in a file or a pipe is not cut at 80."""
 
@@ -32,6 +40,11 @@ class Output:
         """For what is not the answer: progress, questions, warnings."""
         return _console(sys.stderr.isatty(), stderr=True)
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a table had better leave something out."""
+        return self.console.width < _NARROW
+
     def line(self, text: str = "", style: str | None = None) -> None:
         """One line for people; nothing with --json. Texts are never read as markup."""
         if not self.as_json:
@@ -46,19 +59,19 @@ class Output:
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
-            table.add_column(self._texts(column), overflow="fold")
+            table.add_column(self._texts(column), overflow="fold", no_wrap=column in _WHOLE)
         for row in rows:
             table.add_row(*map(Text, row))
         self.console.print(table, highlight=False)
 
-    def document(self, value: Any) -> None:
+    def document(self, value: object) -> None:
         """The answer as one JSON document; nothing without --json."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+            sys.stdout.write(_utf8(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
 
     def error(self, code: str, facts: Mapping[str, Any], text: str | None = None) -> None:
         """Why the command did not do what was asked: on stderr, or as the JSON document."""
-        said = text or sentence(self._texts, code, facts)
+        said = _utf8(text or sentence(self._texts, code, facts))
         if self.as_json:
             self.document({"refused": code, "facts": dict(facts), "text": said})
         else:
@@ -72,6 +85,11 @@ class Output:
 
     def end_progress(self) -> None:
         self.progress("")
+
+
+def _utf8(text: str) -> str:
+    """The text without what UTF-8 can't write: an error may quote a broken command line."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _console(on_terminal: bool, *, stderr: bool = False) -> "Console":  # noqa: FBT001 - one caller

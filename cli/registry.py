@@ -17,6 +17,7 @@ from typer.models import ParameterInfo
 
 from cli import status
 from cli.helping import Command, Group
+from cli.output import ReaderGone
 from cli.session import Session
 from messages import LANGUAGES
 
@@ -25,9 +26,7 @@ Handler = Callable[..., int | None]
 DATA = Annotated[
     Path | None, typer.Option("--data", help="opt_data", metavar="DIR", show_default=False)
 ]
-LANG = Annotated[
-    str | None, typer.Option("--lang", help="opt_lang", metavar="|".join(LANGUAGES))
-]
+LANG = Annotated[str | None, typer.Option("--lang", help="opt_lang", metavar="|".join(LANGUAGES))]
 JSON = Annotated[bool, typer.Option("--json", help="opt_json")]
 _COMMON = {"data_": DATA, "lang_": LANG, "json_": JSON}
 
@@ -47,30 +46,48 @@ def new_group(session: Session, help_code: str, *, completion: bool = False) -> 
     )
 
 
-def add_command(  # noqa: PLR0913 - a command is declared in one place, by keywords
+def adopting(session: Session) -> Callable[..., None]:
+    """The callback of a group: the common options may also stand before the command's name."""
+
+    def take(**options: Any) -> None:  # noqa: ANN401 - as Typer read them
+        adopt(session, options["lang_"], options["data_"], as_json=options["json_"])
+
+    dress(take, session, _common())
+    return take
+
+
+def add_command(
     app: typer.Typer,
     session: Session,
     name: str,
     handler: Handler,
     *,
     help_text: str | None = None,
+    short_help: str | None = None,
     panel: str | None = None,
     parameters: list[inspect.Parameter] | None = None,
 ) -> None:
-    """Add ``handler`` to ``app``. Its help is the text ``help_…`` and its options are those of its
-    signature, unless given."""
+    """Add ``handler`` to ``app``.
+
+    Unless given, its help is the text ``help_…``, and its options are those of its signature.
+    """
     texts = session.texts
     code = f"help_{handler.__module__.rpartition('.')[2]}_{handler.__name__}"
 
-    def run(**options: Any) -> int:
+    def run(**options: Any) -> int:  # noqa: ANN401 - as Typer read them
         adopt(session, options.pop("lang_"), options.pop("data_"), as_json=options.pop("json_"))
-        return handler(session, **options) or status.DONE
+        try:
+            return handler(session, **options) or status.DONE
+        except BrokenPipeError as error:
+            # Typer would end the process with status 1 here, which means something else with us.
+            raise ReaderGone from error
 
     dress(run, session, [*(parameters or _parameters(handler)), *_common()])
     app.command(
         name,
         cls=Command,
         help=help_text or texts(code),
+        short_help=short_help,
         rich_help_panel=panel,
         options_metavar=texts("usage_options"),
         context_settings={"obj": texts},
@@ -96,7 +113,9 @@ def dress(
     function.__annotations__ = {p.name: p.annotation for p in translated}
 
 
-def keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+def keyword(
+    name: str, annotation: object, default: object = inspect.Parameter.empty
+) -> inspect.Parameter:
     """A parameter of a command made at run time."""
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(name, kind, annotation=annotation, default=default)
@@ -128,7 +147,8 @@ def _described(extra: object, name: str, session: Session) -> object:
     if not isinstance(extra, ParameterInfo):
         return extra
     info = copy.copy(extra)
-    info.help = session.texts(info.help) if info.help in session.texts else info.help
+    if info.help is not None and info.help in session.texts:
+        info.help = session.texts(info.help)
     if name in _COMMON:
         info.rich_help_panel = session.texts("panel_common")
     return info

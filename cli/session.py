@@ -76,8 +76,11 @@ class Session:
 
     @contextmanager
     def reading(self) -> Iterator["Connection"]:
-        """One consistent look at the database."""
+        """One consistent look at the database, though others write meanwhile."""
         with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                # SQLite's transactions are such a look by themselves.
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     def directory(self, connection: "Connection") -> "Directory":

@@ -51,9 +51,7 @@ def open_key(session: Session, path: Path) -> PrivateKey:
     return read_key(path, getpass.getpass(session.texts("ask_passphrase", path=path)).encode())
 
 
-def _person(
-    session: Session, directory: Directory, claim: Claim, key: PrivateKey | None
-) -> Person:
+def _person(session: Session, directory: Directory, claim: Claim, key: PrivateKey | None) -> Person:
     if key is not None:
         holder = directory.keys.get(key.public.id)
         if holder is None:
@@ -62,7 +60,7 @@ def _person(
             raise Refused("key_of_other", person=claim.person or "", holder=holder)
         return directory.people[holder]
     if claim.person is None:
-        raise typer.BadParameter(session.texts("misuse_who"), param_hint="--as")
+        raise typer.BadParameter(session.texts("misuse_who"))
     person = directory.people.get(claim.person)
     if person is None:
         raise Refused("unknown_person", person=claim.person[:80])
@@ -75,11 +73,9 @@ def _held(person: Person, event: str, task: Task | None, claim: Claim) -> tuple[
     held = sorted(
         (agency, role)
         for agency, role in person.roles
-        if role in needed
-        and claim.role in {None, role}
-        and claim.agency in {None, agency}
+        if role in needed and claim.role in {None, role} and claim.agency in {None, agency}
     )
-    # An officer of two agencies acts for the one that the task is with; the door says so if none is.
+    # An officer of two agencies acts for the one that has the task; if none has, the door says so.
     fitting = [pair for pair in held if task is None or _responsible(task, *pair)] or held
     if not fitting:
         roles = ", ".join(sorted(needed))

@@ -34,7 +34,12 @@ def option_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _read(session: Session, field: Field, value: Any, option: str) -> str | int | list[str]:
+def _read(
+    session: Session,
+    field: Field,
+    value: Any,  # noqa: ANN401 - text, number or list, by the field's kind
+    option: str,
+) -> str | int | list[str]:
     match field.kind:
         case Kind.DATE:
             return read_day(session, value, option)
@@ -44,15 +49,11 @@ def _read(session: Session, field: Field, value: Any, option: str) -> str | int 
             return _text(value)
         case Kind.DIGESTS:
             return [_digest(each) for each in value]
-        case Kind.PERCENT:
-            if not 0 <= value <= _PERCENT:
-                reason = session.texts("misuse_percent", value=value)
-                raise typer.BadParameter(reason, param_hint=option)
-            return int(value)
-        case Kind.IDS:
-            return list(value)
-        case _:
-            return str(value)
+        case Kind.PERCENT if not 0 <= value <= _PERCENT:
+            reason = session.texts("misuse_percent", value=value)
+            raise typer.BadParameter(reason, param_hint=option)
+    typed: str | int | list[str] = value
+    return typed
 
 
 def _text(value: str) -> str:

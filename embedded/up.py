@@ -19,8 +19,10 @@ from rich.live import Live
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
 
 from domain.calendars import load
+from domain.refusal import Refused
 from embedded import board, founding, keyring
 from embedded.home import Home, Running
 from embedded.logging import log_to
@@ -42,10 +44,38 @@ def run(home: Home, *, port: int | None, show_board: bool, sample: bool, texts: 
     return asyncio.run(_run(home, port, show_board, sample, texts))
 
 
+def run_worker(home: Home) -> int:
+    """Run the service beside a Temporal that runs elsewhere, until a signal comes; 0 then.
+
+    Temporal is found by its own variables and files (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TLS …).
+    Raises Refused when the directory was never founded or Temporal doesn't answer.
+    """
+    return asyncio.run(_run_worker(home))
+
+
+async def _run_worker(home: Home) -> int:
+    stop = stop_event()
+    keys = keyring.read_log_keys(home)
+    log_to(None)
+    config = ClientConfig.load_client_connect_config()
+    try:
+        client = await Client.connect(**{"target_host": "localhost:7233", **config})
+    except RuntimeError as error:
+        address = config.get("target_host", "localhost:7233")
+        raise Refused("temporal_unreachable", address=address) from error
+    async with service(Settings(home.database_url, keys), client) as running:
+        log.info("ready", door=_door(running.door_port))
+        await stop.wait()
+        log.info("stopping")
+    return 0
+
+
 async def _run(
     home: Home, port: int | None, show_board: bool, sample: bool, texts: Texts
 ) -> int:
     stop = stop_event()
+    # Whatever is written from here on is for the owner's eyes.
+    os.umask(0o077)
     home.prepare()
     with home.locked():
         founding.make_keys(home)

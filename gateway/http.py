@@ -2,6 +2,7 @@
 
     POST /commands   a submission (`audit.submission`) → 200 and the entry, which is the receipt
                      409 and {"refused", "facts"} when the rules do not allow it
+                     503 and the same when it could not be tried: handing it in again is safe
     GET  /health     200 {"log": origin}
 """
 
@@ -11,13 +12,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from audit.submission import MAX_SUBMISSION_BYTES
+from activities.queue import Stopped
 from domain.refusal import Refused
 from gateway.door import Door
+
+log = structlog.get_logger(__name__)
 
 LOOPBACK = "127.0.0.1"
 
@@ -38,6 +45,9 @@ def make_app(door: Door, origin: str) -> FastAPI:
         except Refused as refusal:
             body: dict[str, Any] = {"refused": refusal.code, "facts": dict(refusal.facts)}
             return JSONResponse(body, status_code=409)
+        except (SQLAlchemyError, Stopped) as error:
+            log.warning("command_not_recorded", error=type(error).__name__)
+            return JSONResponse({"refused": "service_unavailable", "facts": {}}, status_code=503)
         return Response(recorded.entry, media_type="application/json")
 
     return app

@@ -24,6 +24,7 @@ MAX_ROW = 2 * MAX_TASKS
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _LOCAL_HEADER = 30
+_XML = (b"<", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _WINDOW = 1 << 20
 
 
@@ -44,7 +45,7 @@ def inspect(data: bytes) -> Finding:
         for part in parts:
             content = _unpack(data, part, left)
             left -= len(content)
-            if content.lstrip()[:1] in {b"<", b"\xef"}:
+            if part.filename.endswith(".xml") or content.lstrip().startswith(_XML):
                 _scan(content, finding)
     except (zipfile.BadZipFile, zlib.error, expat.ExpatError, ValueError, IndexError):
         raise Refused("workbook_broken") from None
@@ -79,13 +80,14 @@ class _Scanner:
         self._finding = finding
         self._reference = ""
         self._formula = self._value = False
+        self._row = self._column = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         match name.rpartition(":")[2]:
             case "c":
                 self._start_cell(attributes)
             case "row":
-                self._check_row(attributes.get("r", ""))
+                self._start_row(attributes.get("r", ""))
             case "f":
                 self._formula = True
             case "v":
@@ -98,20 +100,27 @@ class _Scanner:
     def doctype(self, *_: object) -> None:
         raise Refused("workbook_broken")
 
+    def _start_row(self, number: str) -> None:
+        """A row, or a cell, that doesn't say where it stands is the next one."""
+        self._row = int(number) if number.isdigit() else self._row + 1
+        self._column = 0
+        self._check_place()
+
     def _start_cell(self, attributes: dict[str, str]) -> None:
         self._formula = self._value = False
         self._reference = attributes.get("r", "")
         match = _REFERENCE.fullmatch(self._reference)
-        if match is None:
-            return
-        if _place(match[1]) > MAX_COLUMNS:
-            raise Refused("too_many_columns", limit=MAX_COLUMNS)
-        self._check_row(match[2])
+        self._column = _place(match[1]) if match else self._column + 1
+        if match:
+            self._row = int(match[2])
+        self._check_place()
         if attributes.get("t") == "e":
             self._finding.faulty.append(self._reference)
 
-    def _check_row(self, number: str) -> None:
-        if number.isdigit() and int(number) > MAX_ROW:
+    def _check_place(self) -> None:
+        if self._column > MAX_COLUMNS:
+            raise Refused("too_many_columns", limit=MAX_COLUMNS)
+        if self._row > MAX_ROW:
             raise Refused("too_many_rows", limit=MAX_TASKS)
 
 

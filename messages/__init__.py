@@ -38,11 +38,11 @@ def language_of(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     return "en" if locale.lower().startswith("en") else DEFAULT
 
 
-@lru_cache(maxsize=len(LANGUAGES))
-def load(language: str) -> Mapping[str, str]:
-    """Every text of a language, by code."""
+@lru_cache
+def load(language: str, first: str = "") -> Mapping[str, str]:
+    """Every text of a language, by code; where two files have a code, that of ``first`` counts."""
     texts: dict[str, str] = {}
-    for file in sorted((_ROOM / language).glob("*.toml")):
+    for file in sorted((_ROOM / language).glob("*.toml"), key=lambda f: (f.stem == first, f.name)):
         texts |= tomllib.loads(file.read_text(encoding="utf-8"))
     return texts
 
@@ -50,15 +50,16 @@ def load(language: str) -> Mapping[str, str]:
 class Texts:
     """The texts of one language. A call gives one: ``texts("wrong_state", state="…", …)``."""
 
-    def __init__(self, language: str = DEFAULT) -> None:
+    def __init__(self, language: str = DEFAULT, first: str = "") -> None:
+        """``first`` names a file whose sentences count where another one has the same code."""
         self.language = language if language in LANGUAGES else DEFAULT
-        self._texts = load(self.language)
+        self._texts = load(self.language, first)
 
     def __contains__(self, code: str) -> bool:
         return code in self._texts
 
     def __call__(self, code: str, /, **facts: object) -> str:
-        """The sentence of ``code``. One that we lack shows code and facts: better than no answer."""
+        """The sentence of ``code``; one that we lack shows code and facts, better than nothing."""
         template = self._texts.get(code)
         if template is not None:
             try:

@@ -1,7 +1,7 @@
 """What is asked of the read model and the outbox. Nothing here writes to the log."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,3 +121,22 @@ def snapshots(connection: Connection, tasks: Sequence[str]) -> dict[str, Task]:
     query = select(_T.id, _T.snapshot).where(_T.id.in_(bindparam("tasks", expanding=True)))
     rows = connection.execute(query, {"tasks": list(tasks)})
     return {id_: parse_task(json.loads(snapshot)) for id_, snapshot in rows}
+
+
+def shown_tasks(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each task of the read model with its snapshot, to be held against the log.
+
+    The columns beside the snapshot are what listings show: one that says something else is put in
+    the place of the snapshot's field, so that the difference is found. A snapshot that can't be
+    read is an empty one.
+    """
+    columns = (_T.lead, _T.state, _T.overdue, _T.timeliness, _T.due_on, _T.seq, _T.document)
+    query = select(_T.id, _T.snapshot, *columns).order_by(_T.id)
+    for row in connection.execute(query):
+        listed = {column.name: getattr(row, column.name) for column in columns}
+        try:
+            snapshot = dict(json.loads(row.snapshot))
+        except (ValueError, TypeError):
+            yield row.id, {}
+        else:
+            yield row.id, {**snapshot, **listed}

@@ -159,12 +159,15 @@ BAD_CLOCKS: tuple[Any, ...] = (
     {"due": {**CLOCK, "due": "tomorrow"}}, {"due": {**CLOCK, "since": None}},
     {"due": {**CLOCK, "rule": 1}},
 )  # fmt: skip
-BAD_BEHALVES: tuple[Any, ...] = (None, [], {}, {"agency": "snv"}, {"agency": "snv", "role": 1},
-                {"agency": "snv", "role": "officer", "more": "x"})  # fmt: skip
-BAD_SEEN: tuple[Any, ...] = ([], {}, 0, "", False, {"digest": "0" * 64}, {"digest": "0" * 64, "version": 0},
-            {"digest": "0" * 64, "version": True}, {"digest": "0" * 64, "version": "1"},
-            {"digest": "0", "version": 1},
-            {"digest": "0" * 64, "version": 1, "more": 1})  # fmt: skip
+BAD_BEHALVES: tuple[Any, ...] = (
+    None, [], {}, {"agency": "snv"}, {"agency": "snv", "role": 1},
+    {"agency": "snv", "role": "officer", "more": "x"},
+)  # fmt: skip
+SEEN = {"digest": "0" * 64, "version": 1}
+BAD_SEEN: tuple[Any, ...] = (
+    [], {}, 0, "", False, {"digest": "0" * 64}, {**SEEN, "version": 0}, {**SEEN, "version": True},
+    {**SEEN, "version": "1"}, {**SEEN, "digest": "0"}, {**SEEN, "more": 1},
+)  # fmt: skip
 
 BAD_COMMANDS: list[tuple[str, Any]] = [
     *[("arguments", value) for value in (None, [], [["a", 1]], "x", 1)],
@@ -180,7 +183,7 @@ BAD_RECORDS: list[tuple[str, Any]] = [
       for value in BAD_TEXTS],
     *[("clocks", value) for value in BAD_CLOCKS],
     *[(field, value) for field in ("command", "prev") for value in BAD_HEX],
-    *[("from", value) for value in (1, [], {})],
+    *[("from", value) for value in BAD_TEXTS if value is not None],
     *[(field, value) for field in ("received_at", "recorded_at") for value in BAD_INSTANTS],
     *[("seq", value) for value in BAD_COUNTS],
 ]  # fmt: skip

@@ -511,6 +511,16 @@ def test_words_that_do_not_fit_their_commitment_are_found(world: World, rows: li
     assert first(report.first) == (Check.OPENINGS, "opening_unasked", TASK, 1)
 
 
+def test_a_salt_that_is_no_salt_in_the_database_is_found(tmp_path: Path) -> None:
+    world = World(f"sqlite:///{tmp_path / 'log.sqlite'}")
+    world.assigned(TASK)
+    with writing(world.engine) as connection:
+        connection.execute(text("UPDATE opening SET salt = 'text' WHERE field = 'title'"))
+    report = audit(world)
+    world.close()
+    assert first(report.first) == (Check.OPENINGS, "opening_unreadable", TASK, 1)
+
+
 def test_erased_words_are_counted_and_the_log_still_verifies(world: World, rows: list[Row]) -> None:
     report = audit(world, rows, {})
     assert report.ok

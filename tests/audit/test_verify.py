@@ -1,7 +1,9 @@
 """The verifier by itself: its report, its manners with hostile input, and its judge."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ from hypothesis import strategies as st
 
 from audit.canonical import canonical
 from audit.verify import Check, Report, Stored, verify
+from domain.refusal import Refused
 from domain.replay import Replay
 from store.ledger import Row
-from tests.support.forging import audit, with_bytes
-from tests.support.world import ORIGIN, World, key_of
+from tests.support.forging import audit, audit_with_read_model, with_bytes
+from tests.support.world import ORIGIN, START, World, key_of
 
 
 @dataclass(frozen=True)
@@ -199,3 +202,61 @@ def test_a_huge_entry_is_refused_by_its_size(rows: list[Row]) -> None:
     report = judged([with_bytes(rows[0], b"[" * 70_000)])
     assert report.first is not None
     assert report.first.code == "entry_too_large"
+
+
+EVENTS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("transfer", {}, "office"),
+    ("confirm", {}, "officer"),
+    ("dispute", {"reason": "Sai đầu mối"}, "officer"),
+    ("keep", {"reason": "Đúng"}, "office"),
+    ("correct", {"reason": "Sửa", "due_on": "2026-09-30"}, "office"),
+    ("reassign", {"reason": "Chuyển", "lead": "sxd"}, "office"),
+    ("start", {}, "officer"),
+    ("report", {"summary": "Đang làm", "percent": 40}, "officer"),
+    ("endorse", {"item": "report"}, "approver"),
+    ("ask_extension", {"reason": "Chậm", "due_on": "2026-12-31"}, "officer"),
+    ("endorse", {"item": "extension"}, "approver"),
+    ("grant_extension", {}, "office"),
+    ("submit", {"summary": "Xong", "evidence": ["0" * 64]}, "both_officer"),
+    ("send_back", {"reason": "Thiếu"}, "approver"),
+    ("approve", {}, "both_approver"),
+    ("approve", {"note": "Tốt"}, "approver"),
+    ("evaluate", {"rating": "met"}, "monitor"),
+    ("explain", {"reason": "Mưa bão"}, "officer"),
+    ("urge", {"channel": "phone"}, "monitor"),
+    ("confirm", {}, "other_officer"),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 3), st.sampled_from(EVENTS), st.integers(0, 60), st.integers(0, 23)
+        ),
+        min_size=20,
+        max_size=60,
+    )
+)
+@settings(max_examples=25)
+def test_whatever_the_recorder_has_recorded_verifies(
+    steps: list[tuple[int, tuple[str, dict[str, Any], str], int, int]],
+) -> None:
+    world = World("sqlite://")
+    standing = {"due_on": None, "updates": {"every": "month", "before_day": 10}}
+    for number in (1, 2, 3):
+        world.assigned(f"D1-{number}", **(standing if number == 3 else {}))
+    recorded = 0
+    for number, (event, arguments, role), days, behind in steps:
+        world.forward(hours=days * 8)
+        task = world.recorder.task(f"D1-{number}")
+        assert task is not None
+        # Some stood at the door for hours before they were recorded, if the log is that old.
+        received = max(world.now - timedelta(hours=behind), START)
+        with suppress(Refused):
+            world.do(task, event, arguments, role=role, received_at=received)
+            recorded += 1
+    report = audit_with_read_model(world)
+    rows = len(world.rows())
+    world.close()
+    assert report.findings == ()
+    assert report.entries == rows >= 12 + 6 + recorded

@@ -21,6 +21,7 @@ from intake.documents import EXAMPLE_NUMBER
 from intake.drafts import Draft
 from intake.reading import read_bytes
 from intake.recurrence import format_updates
+from intake.words import is_highest_marking
 from samples.loading import TASKS_NAME, load_directory, load_tasks
 from tests.intake.building import ROW, TODAY, read_sheet, sheet, workbook
 
@@ -84,7 +85,11 @@ def _normal(text: str) -> str:
 
 
 _VISIBLE = st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cs", "Cn", "Co"))
-TEXT = st.text(_VISIBLE | st.just("\n"), max_size=200).map(_normal).filter(bool)
+TEXT = (
+    st.text(_VISIBLE | st.just("\n"), max_size=200)
+    .map(_normal)
+    .filter(lambda text: bool(text) and not is_highest_marking(text))
+)
 LINE = TEXT.map(lambda text: _normal(" ".join(text.split()))).filter(
     lambda text: bool(text) and text.isprintable() and len(text) <= 120
 )

@@ -144,6 +144,11 @@ def test_one_cell_far_out_does_not_fill_the_memory() -> None:
     part = "xl/worksheets/sheet1.xml"
     far = {b'r="A2"': b'r="XFD2"', b'<row r="2"': b'<row r="1048576"'}
     found = [_refusal(_altered(data, part, old, new)) for old, new in far.items()]
+    # Rows and cells that don't say where they stand count too.
+    unsaid = b"<sheetData>" + b"<row/>" * 50_000
+    assert _refusal(_altered(data, part, b"<sheetData>", unsaid)) == "too_many_rows"
+    wide = b"<sheetData><row>" + b"<c/>" * 101 + b"</row>"
+    assert _refusal(_altered(data, part, b"<sheetData>", wide)) == "too_many_columns"
     assert found == ["too_many_columns", "too_many_rows"]
     assert _refusal(b"x" * (20 * 1024 * 1024 + 1)) == "file_too_large"
 

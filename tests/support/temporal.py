@@ -66,6 +66,10 @@ class TemporalServer:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """``kill -9``: as if the machine's power went."""
         stop(self._process, signal.SIGKILL)

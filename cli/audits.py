@@ -1,0 +1,133 @@
+"""`dondoc audit`: what an outsider checks the log with."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import status
+from cli.session import Session
+
+if TYPE_CHECKING:
+    from audit.keys import PublicKey
+    from audit.report import Finding, Report
+
+_LOG_KEY = Annotated[Path | None, typer.Option("--log-key", metavar="FILE", help="opt_log_key")]
+
+
+def verify(
+    session: Session,
+    log_key: _LOG_KEY = None,
+    origin: Annotated[str | None, typer.Option("--origin", help="opt_origin")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="opt_quiet")] = False,  # noqa: FBT002 - a switch
+) -> int:
+    """Check every entry; status 1 when one is broken, and its name first."""
+    from embedded.keyring import read_origin, read_public  # noqa: PLC0415 - not for --help
+
+    key = read_public(log_key or session.home.log_key)
+    name = origin or read_origin(session.home)
+    report = _verified(session, name, key)
+    session.out.end_progress()
+    session.out.document(_document(name, key, report))
+    _show(session, report, quiet=quiet)
+    return status.DONE if report.ok else status.REFUSED
+
+
+def key(session: Session) -> None:
+    """The log's name and public key: what an auditor must get by a way of their own."""
+    from embedded.keyring import read_origin, read_public  # noqa: PLC0415 - not for --help
+
+    origin, public = read_origin(session.home), read_public(session.home.log_key)
+    pem = session.home.log_key.read_text()
+    session.out.document({"origin": origin, "fingerprint": public.id, "public_key": pem})
+    session.out.line(session.texts("log_origin", origin=origin))
+    session.out.line(session.texts("log_fingerprint", fingerprint=_spaced(public.id)))
+    session.out.line(pem.strip())
+
+
+def _verified(session: Session, origin: str, log_key: "PublicKey") -> "Report":
+    from audit.verify import check_read_model, verify  # noqa: PLC0415 - not for --help
+    from domain.replay import Replay  # noqa: PLC0415 - likewise
+    from store import ledger, queries  # noqa: PLC0415 - likewise
+
+    def progress(entries: int) -> None:
+        session.out.progress(session.texts("progress_entries", entries=entries))
+
+    replay = Replay()
+    with session.reading() as connection:
+        report = verify(
+            ledger.read_all(connection),
+            origin=origin,
+            log_key=log_key,
+            openings=lambda leaf: ledger.read_openings(connection, leaf),
+            judge=replay,
+            progress=progress,
+        )
+        return check_read_model(report, queries.shown_tasks(connection), replay.snapshot)
+
+
+def _show(session: Session, report: "Report", *, quiet: bool) -> None:
+    from audit.report import Check  # noqa: PLC0415 - not for --help
+
+    texts, line = session.texts, session.out.line
+    if not quiet:
+        for check in Check:
+            broken = [f for f in report.findings if f.check is check]
+            mark, style = ("✗", "bold red") if broken else ("✓", "green")
+            unit = texts("checked_tasks" if check is Check.READ_MODEL else "checked_entries")
+            name = texts.name("check", check.name.lower())
+            line(f"{mark} {check.value}  {name}: {report.passed.get(check, 0)} {unit}", style)
+        line(texts("verify_openings", opened=report.opened, erased=report.erased))
+        for finding in report.findings:
+            line(_finding(session, finding), "red")
+    if report.ok:
+        line(texts("verify_ok", entries=report.entries, chains=report.chains), "bold green")
+        return
+    first = report.first
+    if first is not None:
+        line(texts("verify_broken", finding=_finding(session, first)), "bold red")
+    line(texts("verify_figures", entries=report.entries, chains=report.chains,
+               broken=len(report.broken), skipped=report.skipped), "red")  # fmt: skip
+
+
+def _finding(session: Session, finding: "Finding") -> str:
+    """Which entry, and what is wrong with it; number and code too, for who looks them up."""
+    texts, code = session.texts, f"finding_{finding.code}"
+    if code not in texts:
+        # Codes of the format and of the rules: `dondoc` says there what to do, here what happened.
+        code = f"finding_in_{finding.check.name.lower()}"
+    what = texts(code) if code in texts else finding.code
+    detail = f" ({finding.detail})" if finding.detail else ""
+    where = texts("finding_where", chain=finding.chain, seq=finding.seq, leaf=finding.leaf[:12])
+    return f"{where}: {what}{detail} [{finding.check.value} {finding.code}]"
+
+
+def _document(origin: str, key: "PublicKey", report: "Report") -> dict[str, Any]:
+    return {
+        "ok": report.ok,
+        "origin": origin,
+        "fingerprint": key.id,
+        "entries": report.entries,
+        "chains": report.chains,
+        "passed": {check.name.lower(): number for check, number in report.passed.items()},
+        "openings": report.opened,
+        "erased": report.erased,
+        "skipped": report.skipped,
+        "broken_chains": len(report.broken),
+        "findings": [
+            {
+                "check": finding.check.value,
+                "code": finding.code,
+                "chain": finding.chain,
+                "seq": finding.seq,
+                "leaf": finding.leaf,
+                "detail": finding.detail,
+            }
+            for finding in report.findings
+        ],
+    }
+
+
+def _spaced(digits: str) -> str:
+    """In groups of four: a fingerprint is compared by eye, or read out."""
+    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))

@@ -1,0 +1,250 @@
+"""Whatever is killed at whatever point of a step: one entry, and log, read model and workflow agree.
+
+Each test runs the service in a process of its own, has something killed at a named point, starts
+again what was killed as a supervisor would, and does nothing else by hand.
+"""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time as hour, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import text
+from temporalio.client import Client
+
+from activities.recorder import fold
+from audit.submission import Submission, format_submission
+from domain.calendar import Calendar, Hours
+from domain.snapshot import format_task, parse_task
+from domain.task import State, Task
+from store import ledger, queries
+from tests.support.crashing import Plan
+from tests.support.temporal import TemporalServer, free_port, start_server
+from tests.support.world import HEADER, World
+from workflows.messages import Submit
+
+POINTS = (
+    "received",
+    "prepared",
+    "before_commit",
+    "after_commit",
+    "before_signal",
+    "after_signal",
+    "before_strike",
+)
+CASES = [
+    *(("sqlite", victim, point) for victim in ("worker", "temporal") for point in POINTS),
+    *(("postgres", victim, point) for victim in ("worker", "database") for point in POINTS),
+]
+CLOCK_CASES = [
+    ("sqlite", "worker", "before_commit"),
+    ("sqlite", "worker", "after_commit"),
+    ("sqlite", "temporal", "before_commit"),
+    ("sqlite", "temporal", "after_commit"),
+    ("postgres", "database", "before_commit"),
+    ("postgres", "database", "after_commit"),
+]
+ROUND_THE_CLOCK = Hours(frozenset(range(7)), ((hour(0, 0), hour(23, 59)),))
+
+
+@dataclass
+class Stage:
+    """The servers, the log, and the process under test."""
+
+    directory: Path
+    temporal: TemporalServer
+    world: World
+    url: str
+    door_port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def armed(self) -> Path:
+        return self.directory / "armed"
+
+    def start(self, victim: str, point: str) -> None:
+        """Start the service, and wait until its door is open."""
+        ready = self.directory / "ready"
+        ready.unlink(missing_ok=True)
+        plan = Plan(
+            self.url, self.temporal.address, self.world.origin, self.door_port, point, victim,
+            self.temporal.pid, str(self.armed), str(ready),
+        )  # fmt: skip
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.crashing"], stdin=subprocess.PIPE
+        )
+        assert self.process.stdin is not None
+        self.process.stdin.write(plan.dump().encode())
+        self.process.stdin.close()
+        deadline = time.monotonic() + 30
+        while not ready.exists():
+            assert self.process.poll() in {None, -9}, "the service did not start"
+            if self.process.poll() == -9:
+                return
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def start_again_what_died(self, victim: str, point: str) -> None:
+        """What a supervisor does."""
+        if not self.temporal.is_alive:
+            self.temporal = start_server(self.temporal.directory, self.temporal.port)
+        if self.process is not None and self.process.poll() is not None:
+            self.start(victim, point)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    database = request.node.callspec.params["database"]
+    url = (
+        f"sqlite:///{tmp_path / 'log.sqlite'}"
+        if database == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
+    temporal = start_server(tmp_path / "temporal")
+    world = World(url, start=datetime.now(UTC))
+    started = Stage(tmp_path, temporal, world, url, free_port())
+    yield started
+    started.stop()
+    started.temporal.stop()
+    world.close()
+
+
+def assigned(world: World, before: timedelta = timedelta()) -> Task:
+    """A task that was transferred some time ago."""
+    world.now = datetime.now(UTC)
+    today = world.now.date()
+    header = {
+        **HEADER,
+        "issued_on": (today - timedelta(days=3)).isoformat(),
+        "due_on": (today + timedelta(days=40)).isoformat(),
+    }
+    registered = world.do("T-1", "register", header, role="office")
+    return world.do(registered, "transfer", role="office", received_at=world.now - before)
+
+
+async def hand_in_until_answered(stage: Stage, submission: Submission, case: tuple[str, str]) -> bytes:
+    """What a person's client does: the same bytes again until the receipt comes."""
+    data = format_submission(submission)
+    async with asyncio.timeout(60), httpx.AsyncClient() as client:
+        while True:
+            try:
+                answer = await client.post(
+                    f"http://127.0.0.1:{stage.door_port}/commands", content=data, timeout=5
+                )
+                if answer.status_code == httpx.codes.OK:
+                    return answer.content
+                assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
+            except httpx.TransportError:
+                pass
+            await asyncio.to_thread(stage.start_again_what_died, *case)
+            await asyncio.sleep(0.05)
+
+
+async def agree(stage: Stage, seq: int, case: tuple[str, str]) -> Task:
+    """Wait until the workflow knows the log's last step, then compare everything with the log."""
+    async with asyncio.timeout(40):
+        while True:
+            await asyncio.to_thread(stage.start_again_what_died, *case)
+            try:
+                known = await workflow_knows(stage)
+                if known.seq >= seq and not stage.armed.exists() and outbox_is_empty(stage):
+                    break
+            except Exception:  # noqa: BLE001, S110 - whatever is being killed may say anything
+                pass
+            await asyncio.sleep(0.1)
+    with stage.world.engine.connect() as connection:
+        chain = ledger.read_chain(connection, "T-1")
+        shown = queries.get_task(connection, "T-1")
+    logged = fold(chain)
+    assert [row.seq for row in chain] == list(range(1, seq + 1))
+    assert format_task(logged) == format_task(known)
+    assert shown is not None and format_task(logged) == format_task(shown)
+    return logged
+
+
+async def workflow_knows(stage: Stage) -> Task:
+    client = await Client.connect(stage.temporal.address)
+    timeout = timedelta(seconds=5)
+    return parse_task(await client.get_workflow_handle("T-1").query("task", rpc_timeout=timeout))
+
+
+def outbox_is_empty(stage: Stage) -> bool:
+    with stage.world.engine.connect() as connection:
+        return connection.scalar(text("SELECT count(*) FROM outbox")) == 0
+
+
+@pytest.mark.parametrize(("database", "victim", "point"), CASES)
+async def test_a_persons_step_survives_a_kill(
+    stage: Stage, database: str, victim: str, point: str
+) -> None:
+    task = assigned(stage.world)
+    # The first run only brings the workflow up, so that the kill meets the step alone.
+    await asyncio.to_thread(stage.start, victim, point)
+    await agree_unarmed(stage)
+    stage.armed.touch()
+    submission = stage.world.submission(task, "confirm", role="officer", issued_at=datetime.now(UTC))
+    receipt = await hand_in_until_answered(stage, submission, (victim, point))
+    task = await agree(stage, 3, (victim, point))
+    assert not stage.armed.exists()
+    assert task.state is State.CONFIRMED
+    with stage.world.engine.connect() as connection:
+        assert ledger.read_chain(connection, "T-1")[-1].data == receipt
+
+
+async def agree_unarmed(stage: Stage) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await workflow_knows(stage)
+                if outbox_is_empty(stage):
+                    return
+            except Exception:  # noqa: BLE001, S110 - not there yet
+                pass
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(("database", "victim", "point"), CLOCK_CASES)
+async def test_a_deadlines_step_survives_a_kill(
+    stage: Stage, database: str, victim: str, point: str
+) -> None:
+    """The confirmation runs out within seconds of the service's start."""
+    plain = stage.world.calendar
+    stage.world.calendar = Calendar(
+        version=plain.version, hours=ROUND_THE_CLOCK, special={},
+        settled_from=plain.settled_from, settled_until=plain.settled_until,
+    )  # fmt: skip
+    stage.world.recorder = stage.world.another_recorder()
+    assigned(stage.world, before=timedelta(hours=4) - timedelta(seconds=2))
+    stage.armed.touch()
+    await asyncio.to_thread(stage.start, victim, point)
+    task = await agree(stage, 3, (victim, point))
+    assert "confirm" in task.missed
+
+
+@pytest.mark.parametrize(("database", "victim", "point"), [("sqlite", "worker", "after_commit")])
+async def test_a_step_sent_straight_to_temporal_survives_a_kill(
+    stage: Stage, database: str, victim: str, point: str
+) -> None:
+    """The worker dies after the commit; nobody hands the command in again."""
+    task = assigned(stage.world)
+    await asyncio.to_thread(stage.start, victim, point)
+    await agree_unarmed(stage)
+    stage.armed.touch()
+    submission = stage.world.submission(task, "confirm", role="officer", issued_at=datetime.now(UTC))
+    client = await Client.connect(stage.temporal.address)
+    await client.get_workflow_handle("T-1").signal(
+        "submit_signal", Submit(format_submission(submission).decode())
+    )
+    task = await agree(stage, 3, (victim, point))
+    assert task.state is State.CONFIRMED
