@@ -45,7 +45,7 @@ def _fold_all(
     tasks: dict[str, Task] = {}
     directory = Directory()
     number = 0
-    for number, row in enumerate(ledger.read_all(connection), start=1):  # noqa: B007 - counted
+    for number, row in enumerate(ledger.read_all(connection), start=1):
         if row.chain == CHAIN:
             directory = follow_row(directory, row)
         else:

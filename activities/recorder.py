@@ -10,7 +10,6 @@ What a task is, is folded from its entries and never taken from the read model; 
 the leaf hash they end at, so a cached one is as good as the log.
 """
 
-import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -38,6 +37,8 @@ from audit.entry import (
     sign_command,
     sign_record,
 )
+from audit.keyring import Keyring, holders_named
+from audit.keys import PublicKey
 from audit.malformed import Malformed
 from audit.submission import Submission
 from domain import directory as directories
@@ -45,7 +46,7 @@ from domain.calendar import Calendar
 from domain.command import Command, read_command
 from domain.decide import RULES_VERSION, decide, due_clocks
 from domain.directory import CHAIN, CLOCK, Directory
-from domain.instants import format_instant
+from domain.instants import format_instant, parse_instant
 from domain.refusal import Refused
 from domain.snapshot import format_clocks
 from domain.step import Step, evolve, read_step
@@ -106,6 +107,17 @@ class _Work:
     rows: list[Row] = field(default_factory=list)
     openings: dict[str, Sequence[Opening]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a record says about a step that was judged, beside the command itself."""
+
+    person: str
+    before: str | None
+    after: str
+    clocks: dict[str, dict[str, str] | None]
+    recorded_at: datetime
 
 
 class Recorder:
@@ -173,6 +185,8 @@ class Recorder:
         if isinstance(job, Timeout):
             # Nobody's clock but ours decides what has run out.
             return Timeout(job.task, min(job.at, self._now()))
+        # A stamp ahead of the recorder's own clock is a door's clock gone wrong.
+        job = replace(job, received_at=min(job.received_at, self._now()))
         try:
             return self._unsealed(job, self._directory)
         except Refused as refusal:
@@ -210,7 +224,7 @@ class Recorder:
             self._fold(connection, work, chain)
             return Recorded(chain, found, (), work.tasks.get(chain))
         if chain == CHAIN:
-            row = self._append_change(work, request)
+            row = self._append_change(connection, work, request)
         else:
             self._settle(connection, work, chain, request.received_at)
             row = self._append_step(connection, work, request)
@@ -218,7 +232,8 @@ class Recorder:
 
     def _repeated(self, work: _Work, request: Request) -> bytes | None:
         """The entry of a command recorded before; a command of the same id but other bytes is
-        somebody's mistake or trick."""
+        somebody's mistake or trick.
+        """
         row = work.known.get(request.command.id)
         if row is None:
             return None
@@ -236,13 +251,15 @@ class Recorder:
 
     def _clock_request(self, task: Task, name: str, clock: Clock) -> Request:
         """The clock's command. It is issued and received on the deadline it speaks of: how late the
-        service carried it out shows in ``recorded_at`` alone."""
+        service carried it out shows in ``recorded_at`` alone.
+        """
         due = format_instant(clock.due)
         identity = f"{self._keys.origin}|{task.id}|{name}|{due}|{task.seq}"
         predicate: dict[str, JsonLike] = {
             "arguments": {"clock": name, "due": due},
             "event": "lapse",
-            "id": hashlib.sha256(identity.encode()).hexdigest()[:32],
+            # The same for the same deadline, and nobody else's to guess and use up beforehand.
+            "id": hashlib.sha256(self._keys.clock.sign(identity.encode())).hexdigest()[:32],
             "issued_at": due,
             "log": self._keys.origin,
             "on_behalf": {"agency": CLOCK, "role": str(Role.CLOCK)},
@@ -260,12 +277,16 @@ class Recorder:
         if request.subject.digest != header:
             raise Refused("other_task", task=command.task)
         actor = work.directory.actor(command.key, command.agency, command.role)
-        _check_agencies(command, work.directory)
+        directories.check_agencies(work.directory, command.arguments)
         decision = decide(task, command, actor, request.received_at, self._calendar)
-        row = self._sign(
-            work, request, actor.person, str(task.state) if task else None, str(decision.to),
-            format_clocks(decision.clocks),
-        )  # fmt: skip
+        claim = _Claim(
+            person=actor.person,
+            before=str(task.state) if task else None,
+            after=str(decision.to),
+            clocks=format_clocks(decision.clocks),
+            recorded_at=self._time_after(task.recorded_at if task else None),
+        )
+        row = self._sign(work, request, claim)
         step = Step(
             task=command.task,
             header=request.subject.digest,
@@ -274,49 +295,58 @@ class Recorder:
             command=command.id,
             person=actor.person,
             received_at=request.received_at,
+            recorded_at=claim.recorded_at,
             to=decision.to,
             clocks=decision.clocks,
             seq=row.seq,
             leaf=row.leaf,
         )
         work.tasks[command.task] = evolve(task, step)
-        work.titles |= {command.task: o.value for o in request.openings if o.field == "title"}
+        for opening in request.openings:
+            if opening.field == "title":
+                work.titles[command.task] = opening.value
         return row
 
-    def _append_change(self, work: _Work, request: Request) -> Row:
+    def _append_change(self, connection: Connection, work: _Work, request: Request) -> Row:
         command = request.command
         directories.judge(work.directory, command.event, command.arguments, command.key)
-        row = self._sign(work, request, directories.ADMINISTRATOR, None, "recorded", {})
+        _check_keys(command, self._keys.log.public)
+        last = ledger.read_chain(connection, CHAIN, work.heads.get(CHAIN, (0, ""))[0] - 1)
+        claim = _Claim(
+            person=directories.ADMINISTRATOR,
+            before=None,
+            after="recorded",
+            clocks={},
+            recorded_at=self._time_after(_recorded_at(last[-1]) if last else None),
+        )
+        row = self._sign(work, request, claim)
         work.directory = directories.follow(
             work.directory, command.event, command.arguments, row.leaf
         )
         return row
 
-    def _sign(
-        self,
-        work: _Work,
-        request: Request,
-        person: str,
-        before: str | None,
-        after: str,
-        clocks: dict[str, dict[str, str] | None],
-    ) -> Row:
+    def _time_after(self, earlier: datetime | None) -> datetime:
+        """Now, but never before the chain's last entry, whatever the machine's clock does."""
+        now = self._now()
+        return max(now, earlier) if earlier else now
+
+    def _sign(self, work: _Work, request: Request, claim: _Claim) -> Row:
         """Chain the command to the last entry of its task, sign the record, and queue the row."""
         chain = request.command.task
         seq, prev = work.heads.get(chain, (0, NO_PREVIOUS))
         predicate: dict[str, JsonLike] = {
             "calendar": self._calendar.version,
-            "clocks": clocks,
+            "clocks": claim.clocks,
             "command": command_digest(request.envelope),
-            "from": before,
+            "from": claim.before,
             "log": self._keys.origin,
-            "person": person,
+            "person": claim.person,
             "prev": prev,
             "received_at": format_instant(request.received_at),
-            "recorded_at": format_instant(self._now()),
+            "recorded_at": format_instant(claim.recorded_at),
             "rules": RULES_VERSION,
             "seq": seq + 1,
-            "to": after,
+            "to": claim.after,
         }
         record = sign_record(request.subject, predicate, self._keys.log)
         try:
@@ -393,8 +423,7 @@ def follow_row(directory: Directory, row: Row) -> Directory:
     """The directory after one more entry of its chain."""
     predicate = open_command(parse_entry(row.data).command).predicate
     arguments = predicate["arguments"]
-    if not isinstance(arguments, dict):
-        raise ValueError("a directory entry without arguments")
+    assert isinstance(arguments, dict)  # noqa: S101 - `open_command` has checked it
     return directories.follow(directory, str(predicate["event"]), arguments, row.leaf)
 
 
@@ -407,8 +436,13 @@ def _chain(request: Request | Timeout) -> str:
     return request.task if isinstance(request, Timeout) else request.command.task
 
 
-def _check_agencies(command: Command, directory: Directory) -> None:
-    named = [command.arguments.get(name) for name in ("lead", "monitor")]
-    for agency in [*named, *command.arguments.get("coordinators", [])]:
-        if agency is not None and agency not in directory.agencies:
-            raise Refused("unknown_agency", agency=str(agency)[:80])
+def _recorded_at(row: Row) -> datetime:
+    return parse_instant(open_record(parse_entry(row.data).record).text("recorded_at"))
+
+
+def _check_keys(command: Command, log_key: PublicKey) -> None:
+    """A key that comes in must be sound and nobody's yet. Raises Refused."""
+    try:
+        Keyring(log_key).check(holders_named(command.event, command.arguments))
+    except Malformed as error:
+        raise Refused(error.code, detail=error.detail) from error

@@ -13,7 +13,7 @@ from activities.recorder import Handed, Recorder, Timeout
 from activities.unsealing import TASK_PREFIX
 from audit.entry import open_command
 from audit.malformed import Malformed
-from audit.submission import parse_submission
+from audit.submission import Submission, parse_submission
 from domain.instants import parse_instant
 from domain.refusal import Refused
 from domain.snapshot import format_task
@@ -38,8 +38,7 @@ class StepActivities:
         received_at = self.now()
         try:
             submission = parse_submission(step.submission.encode())
-            if open_command(submission.command).subject.name != TASK_PREFIX + step.task:
-                raise Refused("other_task", task=step.task)
+            _check_task(submission, step.task)
             recorded = await self.queue.record(Handed(submission, received_at))
         except Malformed as error:
             return Answer(None, refused=error.code, facts={"detail": error.detail})
@@ -57,6 +56,11 @@ class StepActivities:
     async def look_up_task(self, task: str) -> Answer:
         """The task as the log has it; no snapshot when the log has none of that id."""
         return Answer(_snapshot(await asyncio.to_thread(self.recorder.task, task)))
+
+
+def _check_task(submission: Submission, task: str) -> None:
+    if open_command(submission.command).subject.name != TASK_PREFIX + task:
+        raise Refused("other_task", task=task)
 
 
 def _snapshot(task: Task | None) -> dict[str, Any] | None:

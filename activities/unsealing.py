@@ -52,9 +52,7 @@ def unseal(
             _check_openings(command, submission.openings)
     except Malformed as error:
         raise Refused(error.code, detail=error.detail) from error
-    return Request(
-        command, statement.subject, submission.command, submission.openings, received_at
-    )
+    return Request(command, statement.subject, submission.command, submission.openings, received_at)
 
 
 def chain_of(subject: str) -> str:

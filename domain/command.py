@@ -83,7 +83,7 @@ def read_command(task: str, predicate: Mapping[str, Any]) -> Command:
         raise Refused("malformed_command", detail=str(error)[:80]) from error
 
 
-def _hex(value: Any, digits: int) -> str:
+def _hex(value: object, digits: int) -> str:
     if isinstance(value, str) and len(value) == digits and set(value) <= set("0123456789abcdef"):
         return value
     raise ValueError(f"not {digits} hex digits")
@@ -176,14 +176,14 @@ def check_arguments(event: str, arguments: Mapping[str, Any]) -> None:
             raise Refused("bad_argument", event=event, field=name, kind=field.kind)
 
 
-def _fits(field: Field, value: Any) -> bool:
+def _fits(field: Field, value: Any) -> bool:  # noqa: ANN401, PLR0911 - one line a kind
     match field.kind:
         case Kind.TEXT | Kind.ID:
             return _is_id(value)
         case Kind.CODE:
             return value in field.codes
         case Kind.DATE:
-            return _reads(date.fromisoformat, value)
+            return _reads(_day, value)
         case Kind.INSTANT:
             return _reads(parse_instant, value)
         case Kind.PERCENT:
@@ -192,6 +192,13 @@ def _fits(field: Field, value: Any) -> bool:
             return isinstance(value, list) and len(value) <= _MAX_LIST and all(map(_is_id, value))
         case Kind.RECURRENCE:
             return _reads(parse_recurrence, value)
+
+
+def _day(text: str) -> date:
+    day = date.fromisoformat(text)
+    if day.isoformat() != text:
+        raise ValueError("one day has one written form")
+    return day
 
 
 def _is_id(value: object) -> bool:

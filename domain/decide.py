@@ -77,7 +77,8 @@ def decide(
 
 def due_clocks(task: Task, at: datetime) -> tuple[str, ...]:
     """The clocks that have run out before ``at``, earliest first. What stands exactly on its
-    deadline is in time."""
+    deadline is in time.
+    """
     passed = [(clock.due, name) for name, clock in task.clocks.items() if clock.due < at]
     return tuple(name for _, name in sorted(passed))
 
@@ -183,17 +184,11 @@ def _afresh(case: _Case) -> Clocks:
     task = case.task
     if task.terms.due_on is not None and task.terms.due_on < case.calendar.local_day(case.at):
         return {}
-    return dict(
-        timetable.terms_clocks(task.terms, task.priority, case.at, case.at, case.calendar)
-    )
+    return dict(timetable.terms_clocks(task.terms, task.priority, case.at, case.at, case.calendar))
 
 
 def _start(case: _Case) -> Clocks:
     return _cleared(case, "dispute")
-
-
-def _submit(case: _Case) -> Clocks:
-    return _cleared(case, "final_update")
 
 
 def _approve(case: _Case) -> Clocks:
@@ -283,8 +278,9 @@ def _following(case: _Case, name: str, clock: Clock) -> Clock | None:
 
 
 def _evaluation(case: _Case) -> Clocks:
+    """A clock for the evaluation of this step, named by the number of its entry."""
     clock = timetable.evaluate_clock(case.at, case.calendar)
-    return {f"evaluate:{case.command.id[:8]}": clock}
+    return {f"evaluate:{case.task.seq + 1}": clock}
 
 
 def _replanned(case: _Case, due_on: date | None) -> Clocks:
@@ -302,9 +298,7 @@ def _replanned(case: _Case, due_on: date | None) -> Clocks:
 def _check_due(case: _Case, due_on: date | None) -> None:
     today = case.calendar.local_day(case.at)
     if due_on is not None and due_on < today:
-        raise Refused(
-            "due_before_assignment", due_on=due_on.isoformat(), today=today.isoformat()
-        )
+        raise Refused("due_before_assignment", due_on=due_on.isoformat(), today=today.isoformat())
 
 
 def _check_later(case: _Case, due_on: date | None) -> None:
@@ -338,7 +332,6 @@ _JUDGES: Mapping[str, Callable[[_Case], Clocks]] = {
     "correct": _correct,
     "reassign": _reassign,
     "start": _start,
-    "submit": _submit,
     "approve": _approve,
     "send_back": _send_back,
     "endorse": _endorse,

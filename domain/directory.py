@@ -57,7 +57,8 @@ def key_id(spki: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Directory:
     """``administrator`` is the SubjectPublicKeyInfo of who may change it; ``keys`` leads from key
-    id to person id. ``seq`` and ``head`` name the last entry folded."""
+    id to person id. ``seq`` and ``head`` name the last entry folded.
+    """
 
     administrator: str = ""
     agencies: Mapping[str, Agency] = field(default_factory=dict)
@@ -121,6 +122,15 @@ def follow(directory: Directory, event: str, arguments: Mapping[str, Any], head:
             return _with_person(after, person)
 
 
+def check_agencies(directory: Directory, arguments: Mapping[str, Any]) -> None:
+    """Every agency that acts in a task must be in the directory. Raises Refused."""
+    coordinators = arguments.get("coordinators", [])
+    named = [arguments.get(name) for name in ("lead", "monitor")]
+    for agency in [*named, *(coordinators if isinstance(coordinators, list) else [coordinators])]:
+        if agency is not None and not (isinstance(agency, str) and agency in directory.agencies):
+            raise Refused("unknown_agency", agency=str(agency)[:80])
+
+
 def _with_person(directory: Directory, person: Person) -> Directory:
     return replace(
         directory,
@@ -133,7 +143,7 @@ def _judge_enrolment(directory: Directory, arguments: Mapping[str, Any]) -> None
     key = key_id(arguments["spki"])
     if key in directory.keys or key == directory.administrator_key:
         raise Refused("key_in_use", person=arguments["person"])
-    if arguments["person"] in directory.people:
+    if arguments["person"] in {*directory.people, ADMINISTRATOR}:
         raise Refused("person_exists", person=arguments["person"])
     for held in arguments["roles"]:
         match held:

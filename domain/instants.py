@@ -1,4 +1,4 @@
-"""The one written form of an instant: UTC, microseconds, fixed width, so that text order is time order."""
+"""The one written form of an instant: UTC, microseconds, fixed width. Text order is time order."""
 
 from datetime import UTC, datetime
 

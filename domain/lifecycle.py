@@ -68,8 +68,8 @@ _LINES = (
     _event("submit", [Role.OFFICER], [State.IN_PROGRESS], State.IN_REVIEW, "Art. 6.2b"),
     _event("approve", [Role.APPROVER], [State.IN_REVIEW], State.DONE, "Art. 15.3"),
     _event("send_back", [Role.APPROVER], [State.IN_REVIEW], State.IN_PROGRESS, "Art. 15.3"),
-    _event("endorse", [Role.APPROVER], [*_OPEN, State.DONE], SAME, "Art. 15.3"),
-    _event("decline", [Role.APPROVER], [*_OPEN, State.DONE], SAME, "Art. 15.3"),
+    _event("endorse", [Role.APPROVER], [*_HELD, State.DONE], SAME, "Art. 15.3"),
+    _event("decline", [Role.APPROVER], [*_HELD, State.DONE], SAME, "Art. 15.3"),
     _event("ask_extension", [Role.OFFICER], _WORKED, SAME, "directive, 1c"),
     _event("ask_withdrawal", [Role.OFFICER], _WORKED, SAME, "directive, 1c"),
     _event("grant_extension", [Role.OFFICE], _WORKED, SAME, "directive, 1c"),
@@ -101,7 +101,7 @@ _MACHINE = Machine(
 
 
 def destination(event: str, state: State | None) -> State | None:
-    """The state that ``event`` leads to from ``state`` (None: not registered yet), or None: illegal."""
+    """The state that ``event`` leads to from ``state`` (None: not registered), or None: illegal."""
     source = _NEW if state is None else state.value
     found = _MACHINE.get_transitions(event, source) if event in EVENTS else []
     if not found:
@@ -130,4 +130,8 @@ def mermaid() -> str:
         auto_transitions=False,
         graph_engine="mermaid",
     )
-    return str(machine.get_graph().source).strip() + "\n"
+    source = str(machine.get_graph().source)
+    lines = source[source.index("stateDiagram-v2") :].splitlines()
+    # The states' colours are the drawing library's, and nothing of the lifecycle.
+    drawn = [line for line in lines if not line.strip().startswith(("classDef", "Class "))]
+    return "\n".join(line.rstrip() for line in drawn if line.strip()) + "\n"

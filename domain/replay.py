@@ -101,7 +101,7 @@ class Replay:
             # The service settles what has run out before it hears anybody; a log in which it did
             # not would show a late step as a timely one.
             raise Illegal("deadline_not_recorded", clock=overdue[0])
-        check_agencies(command, self.directory)
+        directories.check_agencies(self.directory, command.arguments)
         calendar = self._calendars(record["calendar"])
         decision = decide(task, command, actor, received_at, calendar)
         _check_claim("person", actor.person, record["person"])
@@ -109,15 +109,6 @@ class Replay:
         _check_claim("to", str(decision.to), record["to"])
         _check_clocks(format_clocks(decision.clocks), record["clocks"])
         self.tasks[chain] = evolve(task, read_step(chain, header, leaf, predicate, record))
-
-
-def check_agencies(command: Command, directory: Directory) -> None:
-    """Every agency that a command names must be in the directory. Raises Refused."""
-    named = [command.arguments.get(name) for name in ("lead", "monitor", "issuer")]
-    coordinators = command.arguments.get("coordinators", [])
-    for agency in [*named, *(coordinators if isinstance(coordinators, list) else [coordinators])]:
-        if agency is not None and not (isinstance(agency, str) and agency in directory.agencies):
-            raise Refused("unknown_agency", agency=str(agency)[:80])
 
 
 def _check_lapse(task: Task | None, command: Command, record: Predicate) -> None:

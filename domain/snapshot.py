@@ -1,7 +1,7 @@
 """A task as JSON, to carry it through Temporal and to keep it in the read model."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from domain.instants import format_instant, parse_instant
@@ -56,6 +56,7 @@ def format_task(task: Task) -> dict[str, Any]:
         "head": task.head,
         "version": task.version,
         "seen": task.seen,
+        "recorded_at": format_instant(task.recorded_at),
         "transferred_at": _instant(task.transferred_at),
         "clocks": format_clocks(task.clocks),
         "missed": format_clocks(task.missed),
@@ -89,6 +90,7 @@ def parse_task(value: Mapping[str, Any]) -> Task:
         head=value["head"],
         version=value["version"],
         seen=value["seen"],
+        recorded_at=parse_instant(value["recorded_at"]),
         transferred_at=parse_instant(transferred) if transferred else None,
         clocks={name: parse_clock(clock) for name, clock in value["clocks"].items()},
         missed={name: parse_clock(clock) for name, clock in value["missed"].items()},
@@ -101,7 +103,7 @@ def parse_task(value: Mapping[str, Any]) -> Task:
     )
 
 
-def _instant(instant: Any) -> str | None:
+def _instant(instant: datetime | None) -> str | None:
     return format_instant(instant) if instant else None
 
 

@@ -1,7 +1,7 @@
 """One recorded step of a task, and what it makes of the task.
 
-`evolve` never judges: what the log holds has happened. The same function folds the log in `rebuild`,
-moves the workflow on, and lets an auditor follow.
+`evolve` never judges: what the log holds has happened. The same function folds the log in
+`rebuild`, moves the workflow on, and lets an auditor follow.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,6 @@ from domain.task import (
     parse_recurrence,
 )
 
-
 WARNINGS = frozenset({"near_due", "dispute"})
 """Clocks that owe nothing: a warning is given, a window closes."""
 
@@ -40,6 +39,7 @@ class Step:
     command: str
     person: str
     received_at: datetime
+    recorded_at: datetime
     to: State
     clocks: Mapping[str, Clock | None]
     seq: int
@@ -58,6 +58,7 @@ def read_step(
         command=command["id"],
         person=record["person"],
         received_at=parse_instant(record["received_at"]),
+        recorded_at=parse_instant(record["recorded_at"]),
         to=State(record["to"]),
         clocks=parse_clocks(record["clocks"]),
         seq=record["seq"],
@@ -120,6 +121,7 @@ def _registered(step: Step) -> Task:
         head=step.leaf,
         version=1,
         seen=step.leaf,
+        recorded_at=step.recorded_at,
     )
 
 
@@ -135,6 +137,7 @@ def _moved(task: Task, step: Step) -> Task:
         head=step.leaf,
         version=task.version + substantive,
         seen=step.leaf if substantive else task.seen,
+        recorded_at=step.recorded_at,
         clocks=clocks,
     )
 
@@ -206,23 +209,28 @@ def _drop_item(task: Task, step: Step) -> Task:
 
 
 def _submit(task: Task, step: Step) -> Task:
-    met = _answered("final_update")(task, step)
-    return replace(_propose("result")(met, step), submitted_at=step.received_at)
+    submitted = _propose("result")(task, step)
+    due = task.missed.get("due")
+    late = due is not None and step.received_at > due.due
+    return replace(submitted, submitted_at=step.received_at, overdue=late)
 
 
-def _approve(task: Task, step: Step) -> Task:
+def _approve(task: Task, _step: Step) -> Task:
     """On time is decided by when the result stood at the door, not by when it was approved."""
     submitted = task.pending["result"].at
     late = "due" in task.missed and submitted > task.missed["due"].due
+    final = task.missed.get("final_update")
+    met = ["final_update"] if final is not None and submitted <= final.due else []
     return replace(
         task,
+        missed=_without(task.missed, *met),
         pending=_without(task.pending, "result"),
         timeliness=Timeliness.LATE if late else Timeliness.ON_TIME,
         overdue=False,
     )
 
 
-def _send_back(task: Task, step: Step) -> Task:
+def _send_back(task: Task, _step: Step) -> Task:
     pending = _without(task.pending, "result")
     return replace(task, pending=pending, submitted_at=None, overdue="due" in task.missed)
 
@@ -248,12 +256,12 @@ def _evaluate(task: Task, step: Step) -> Task:
     return replace(task, rating=step.arguments["rating"], missed=missed)
 
 
-def _withdraw(task: Task, step: Step) -> Task:
+def _withdraw(task: Task, _step: Step) -> Task:
     return replace(task, pending={}, overdue=False)
 
 
 def _lapsed(task: Task, name: str, clock: Clock) -> Task:
-    """A deadline has passed. A result that stood at the door in time keeps its task from overdue."""
+    """A deadline has passed. A result that stood at the door in time keeps its task in time."""
     if name in WARNINGS:
         return task
     result = task.pending.get("result")

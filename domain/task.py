@@ -46,8 +46,8 @@ class Secrecy(StrEnum):
     """Art. 5. The highest level (tuyệt mật) has no value here: it must never enter."""
 
     NORMAL = "normal"
-    SECRET = "secret"
-    TOP_SECRET = "top_secret"
+    SECRET = "secret"  # noqa: S105 - a level
+    TOP_SECRET = "top_secret"  # noqa: S105 - a level
 
 
 class Timeliness(StrEnum):
@@ -79,7 +79,7 @@ def format_recurrence(recurrence: Recurrence) -> dict[str, str | int]:
 
 
 def parse_recurrence(value: Mapping[str, object]) -> Recurrence:
-    """The recurrence of its written form. Raises ValueError when a field is unknown or out of range."""
+    """The recurrence of its written form. Raises ValueError for unknown fields and bad values."""
     match dict(value):
         case {"every": "month" | "quarter" | "year" as every, **rest}:
             day, month = rest.pop("before_day", None), rest.pop("before_month", None)
@@ -114,7 +114,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Something an officer entered that counts only once a second person approves it (Art. 15.3)."""
+    """What an officer entered: it counts only once a second person approves it (Art. 15.3)."""
 
     by: str
     at: datetime
@@ -127,8 +127,8 @@ class Pending:
 class Task:
     """A task as its log entries left it. ``seq`` and ``head`` name the last of them.
 
-    ``version`` and ``seen`` move with substantive steps only (see `domain.lifecycle`): they are what
-    a person signs, so that a reminder by the clock does not void a signature in the making.
+    ``version`` and ``seen`` move with substantive steps only (see `domain.lifecycle`): they are
+    what a person signs, so that a reminder by the clock does not void a signature in the making.
     """
 
     id: str
@@ -145,6 +145,7 @@ class Task:
     head: str
     version: int
     seen: str
+    recorded_at: datetime
     transferred_at: datetime | None = None
     clocks: Mapping[str, Clock] = field(default_factory=dict)
     missed: Mapping[str, Clock] = field(default_factory=dict)

@@ -66,7 +66,9 @@ def render(view: View, texts: Texts, now: datetime, zone: ZoneInfo, where: str) 
     return Group(
         heading,
         _counts(view, texts),
-        Panel(_deadlines(view, texts, now, zone), title=texts("board_deadlines"), title_align="left"),
+        Panel(
+            _deadlines(view, texts, now, zone), title=texts("board_deadlines"), title_align="left"
+        ),
         Panel(_entries(view, texts, zone), title=texts("board_entries"), title_align="left"),
         Text(texts("board_stop"), style="dim"),
     )
@@ -89,7 +91,10 @@ def _deadlines(view: View, texts: Texts, now: datetime, zone: ZoneInfo) -> Rende
     table = Table(box=None, expand=True, pad_edge=False)
     for name in ("due", "left", "clock", "task", "agency", "title"):
         table.add_column(
-            texts(f"board_{name}"), no_wrap=True, overflow="ellipsis", ratio=1 if name == "title" else None
+            texts(f"board_{name}"),
+            no_wrap=True,
+            overflow="ellipsis",
+            ratio=1 if name == "title" else None,
         )
     for task in view.deadlines:
         due = parse_instant(task.next_due or "")

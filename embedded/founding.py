@@ -10,7 +10,6 @@ from typing import Any
 
 import structlog
 
-from activities.queue import RecorderQueue
 from audit.keys import PrivateKey
 from audit.submission import Submission
 from domain.calendars import load
@@ -18,7 +17,6 @@ from domain.directory import ADMINISTRATOR
 from embedded import keyring
 from embedded.home import Home, write_private
 from gateway.composing import Signer, compose_change
-from gateway.door import Door
 from gateway.importing import Imported, import_drafts
 from intake.reading import read_bytes
 from samples.loading import TASKS_NAME, Account, load_directory, load_tasks

@@ -1,14 +1,14 @@
 """The data directory: what lies where, and who may use it at a time.
 
-    dondoc.sqlite        the log and the read model, unless DONDOC_DATABASE_URL names a PostgreSQL
-    temporal.sqlite      Temporal's own store; `dondoc rehydrate` does without it
-    origin               the name of this log
-    log.pub              the log's public key: what an auditor needs first (PEM)
-    keys/                the service's private keys, encrypted
-    people/              role accounts of the sample: private keys, encrypted, each a person's own
-    passphrase           opens both, for the embedded service only; mode 0600
-    running.json         addresses of the running service
-    lock                 held while a service runs
+dondoc.sqlite        the log and the read model, unless DONDOC_DATABASE_URL names a PostgreSQL
+temporal.sqlite      Temporal's own store; `dondoc rehydrate` does without it
+origin               the name of this log
+log.pub              the log's public key: what an auditor needs first (PEM)
+keys/                the service's private keys, encrypted
+people/              role accounts of the sample: private keys, encrypted, each a person's own
+passphrase           opens both, for the embedded service only; mode 0600
+running.json         addresses of the running service
+lock                 held while a service runs
 """
 
 import fcntl

@@ -1,22 +1,23 @@
 """Keys on disk: encrypted PKCS#8 files, and the passphrase that opens them.
 
-The passphrase comes from DONDOC_PASSPHRASE, or from the file that the first start made. With the file
-beside the keys, encryption protects copies of the keys alone; an installation that means it sets the
-variable and deletes the file.
+The passphrase comes from DONDOC_PASSPHRASE, or from the file that the first start made. With the
+file beside the keys, encryption protects copies of the keys alone; an installation that means it
+sets the variable and deletes the file.
 """
 
 import os
 import secrets
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+
 from activities.signing import LogKeys
 from audit.keys import PrivateKey, PublicKey, load_private, load_public, private_key
 from audit.malformed import Malformed
-from cryptography.hazmat.primitives import serialization
 from domain.refusal import Refused
 from embedded.home import Home, write_private
 
-PASSPHRASE_VARIABLE = "DONDOC_PASSPHRASE"
+PASSPHRASE_VARIABLE = "DONDOC_PASSPHRASE"  # noqa: S105 - a name
 LOG, CLOCK, ADMINISTRATOR = "log", "clock", "administrator"
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from google.protobuf.duration_pb2 import Duration
@@ -41,7 +42,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run(home: Home, *, port: int | None, show_board: bool, sample: bool, texts: Texts) -> int:
     """Run until a signal comes; 0 then. Raises Refused when it can't start."""
-    return asyncio.run(_run(home, port, show_board, sample, texts))
+    return asyncio.run(_run(home, port, texts, show_board=show_board, sample=sample))
 
 
 def run_worker(home: Home) -> int:
@@ -59,7 +60,8 @@ async def _run_worker(home: Home) -> int:
     log_to(None)
     config = ClientConfig.load_client_connect_config()
     try:
-        client = await Client.connect(**{"target_host": "localhost:7233", **config})
+        options: dict[str, Any] = {"target_host": "localhost:7233", **config}
+        client = await Client.connect(**options)
     except RuntimeError as error:
         address = config.get("target_host", "localhost:7233")
         raise Refused("temporal_unreachable", address=address) from error
@@ -71,7 +73,7 @@ async def _run_worker(home: Home) -> int:
 
 
 async def _run(
-    home: Home, port: int | None, show_board: bool, sample: bool, texts: Texts
+    home: Home, port: int | None, texts: Texts, *, show_board: bool, sample: bool
 ) -> int:
     stop = stop_event()
     # Whatever is written from here on is for the owner's eyes.

@@ -59,13 +59,13 @@ def compose(
     committed = {name: value for name, value in arguments.items() if value is not None}
     committed |= {opening.field: opening.commitment for opening in openings}
     check_arguments(event, committed)
-    known = isinstance(target, Task)
-    subject = Subject(
-        TASK_PREFIX + (target.id if known else target),
-        target.header if known else header_digest(committed),
-    )
-    seen = {"digest": target.seen, "version": target.version} if known else None
-    predicate = _predicate(origin, event, committed, signer, now, random) | {"seen": seen}
+    predicate = _predicate(origin, event, committed, signer, now, random)
+    if isinstance(target, Task):
+        subject = Subject(TASK_PREFIX + target.id, target.header)
+        predicate["seen"] = {"digest": target.seen, "version": target.version}
+    else:
+        subject = Subject(TASK_PREFIX + target, header_digest(committed))
+        predicate["seen"] = None
     return Submission(sign_command(subject, predicate, signer.key), openings)
 
 
@@ -79,7 +79,8 @@ def compose_change(
     random: Random = secrets.token_bytes,
 ) -> Submission:
     """A signed change of the directory. ``founding`` are the arguments of its first entry, which
-    name the chain; None for that entry itself."""
+    name the chain; None for that entry itself.
+    """
     subject = Subject(CHAIN, header_digest(founding or arguments))
     predicate = _predicate(origin, event, dict(arguments), signer, now, random) | {"seen": None}
     return Submission(sign_command(subject, predicate, signer.key))

@@ -1,8 +1,8 @@
 """The door: where a signed command stands when its receipt time is taken.
 
-A command that was recorded is answered with its entry, signed by the log: the receipt. The door does
-not wait for the workflow, and needs no Temporal: what the log has recorded, the driver brings to the
-workflow as soon as it can.
+A command that was recorded is answered with its entry, signed by the log: the receipt. The door
+does not wait for the workflow, and needs no Temporal: what the log has recorded, the driver brings
+to the workflow as soon as it can.
 """
 
 from collections.abc import Callable

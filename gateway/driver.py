@@ -2,8 +2,8 @@
 
 A note in the outbox is written with the entry, in one transaction, and struck when the server has
 accepted the signal. So a crash, or an absence of Temporal, delays a workflow and nothing else. The
-signal starts the workflow when there is none: of a new task, of one that somebody terminated, of all
-of them when Temporal's store is gone.
+signal starts the workflow when there is none: of a new task, of one that somebody terminated, of
+all of them when Temporal's store is gone.
 """
 
 import asyncio
@@ -61,6 +61,7 @@ class Driver:
         self._busy: set[str] = set()
         self._delivered: dict[str, int] = {}
         self._awake = asyncio.Event()
+        self._idle = asyncio.Event()
 
     def hear(self, recorded: Recorded) -> None:
         """Take note of new entries. Returns at once."""
@@ -84,7 +85,8 @@ class Driver:
     async def settle(self) -> None:
         """Wait until everything heard so far has been delivered."""
         while self._news or self._busy:
-            await asyncio.sleep(0.005)
+            self._idle.clear()
+            await self._idle.wait()
         await self._strike()
 
     def _note(self, recorded: Recorded) -> None:
@@ -110,6 +112,7 @@ class Driver:
             finally:
                 self._busy.discard(task)
                 self._awake.set()
+                self._idle.set()
 
     async def _deliver(self, news: _News) -> None:
         self._probe("before_signal")

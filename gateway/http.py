@@ -1,9 +1,9 @@
 """The door as a small HTTP service on loopback.
 
-    POST /commands   a submission (`audit.submission`) → 200 and the entry, which is the receipt
-                     409 and {"refused", "facts"} when the rules do not allow it
-                     503 and the same when it could not be tried: handing it in again is safe
-    GET  /health     200 {"log": origin}
+POST /commands   a submission (`audit.submission`) → 200 and the entry, which is the receipt
+409 and {"refused", "facts"} when the rules do not allow it
+503 and the same when it could not be tried: handing it in again is safe
+GET  /health     200 {"log": origin}
 """
 
 import asyncio
@@ -16,11 +16,10 @@ import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-
 from sqlalchemy.exc import SQLAlchemyError
 
-from audit.submission import MAX_SUBMISSION_BYTES
 from activities.queue import Stopped
+from audit.submission import MAX_SUBMISSION_BYTES
 from domain.refusal import Refused
 from gateway.door import Door
 

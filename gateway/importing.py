@@ -45,7 +45,8 @@ async def import_drafts(
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Imported:
     """Bring each draft to `assigned`. ``submit`` answers with the entry; ``find`` knows the tasks
-    that exist. Raises Refused at the first draft that is not allowed; earlier ones stand."""
+    that exist. Raises Refused at the first draft that is not allowed; earlier ones stand.
+    """
     assigned, known = [], []
     for done, draft in enumerate(drafts, start=1):
         task = find(draft.task)

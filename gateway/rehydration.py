@@ -1,8 +1,8 @@
 """Bringing workflows back: those that should run and don't, and those that lag behind the log.
 
-Termination, deletion and resets run no code of ours, and Temporal's store may be lost altogether. So
-the log's tasks are compared with the server's list, at the start and from time to time, and whoever
-is missing or behind is driven.
+Termination, deletion and resets run no code of ours, and Temporal's store may be lost altogether.
+So the log's tasks are compared with the server's list, at the start and from time to time, and
+whoever is missing or behind is driven.
 """
 
 import asyncio
@@ -30,7 +30,8 @@ class Rehydrated:
 
 async def rehydrate(client: Client, engine: Engine, driver: Driver) -> Rehydrated:
     """Compare and repair. What the server lists may be a moment old: a task driven for nothing
-    hears what it knows."""
+    hears what it knows.
+    """
     needed = await asyncio.to_thread(_needed, engine)
     running = await _running(client)
     missing = tuple(sorted(needed.keys() - running.keys()))

@@ -1,8 +1,8 @@
 """Opening a database: SQLite or PostgreSQL, by address."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -20,7 +20,9 @@ _PRAGMAS = (
 def open_engine(url: str) -> Engine:
     """The engine for ``sqlite:///…`` or ``postgresql+psycopg://…``. Connects on first use."""
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        # A receipt is a promise: whatever the server's default, its commit waits for the disk.
+        durable = {"options": "-c synchronous_commit=on"}
+        return create_engine(url, pool_pre_ping=True, connect_args=durable)
     engine = create_engine(url)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -34,7 +36,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver would open transactions by itself, and late; `_begin_sqlite` does it instead.
     connection.isolation_level = None
     for pragma in _PRAGMAS:

@@ -30,6 +30,7 @@ class Row:
 
 
 _COLUMNS = "chain, seq, prev, leaf, command, data"
+# ruff: disable[S608] - the only thing put into these statements is the line above
 _LOCK = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(chain, 0))"
     " FROM (SELECT unnest(CAST(:chains AS text[])) AS chain ORDER BY 1) AS sorted"
@@ -41,13 +42,12 @@ _HEADS = text(
 _COMMANDS = text(f"SELECT {_COLUMNS} FROM entry WHERE command IN :commands").bindparams(
     bindparam("commands", expanding=True)
 )
-_CHAIN = text(
-    f"SELECT {_COLUMNS} FROM entry WHERE chain = :chain AND seq > :after ORDER BY seq"
-)
+_CHAIN = text(f"SELECT {_COLUMNS} FROM entry WHERE chain = :chain AND seq > :after ORDER BY seq")
 _ALL = text(f"SELECT {_COLUMNS} FROM entry WHERE id > :after ORDER BY id LIMIT :limit")
 _INSERT = text(
     f"INSERT INTO entry ({_COLUMNS}) VALUES (:chain, :seq, :prev, :leaf, :command, :data)"
 )
+# ruff: enable[S608]
 _OPEN = text("INSERT INTO opening (leaf, field, salt, value) VALUES (:leaf, :field, :salt, :value)")
 _POST = text(
     "INSERT INTO outbox (task, seq) VALUES (:task, :seq)"

@@ -79,14 +79,16 @@ def existing(connection: Connection, tasks: Iterable[str]) -> set[str]:
 def counts(connection: Connection) -> dict[str, int]:
     """Tasks by state, and those overdue under ``overdue``."""
     by_state = select(_T.state, func.count()).group_by(_T.state)
-    counted: dict[str, int] = {state: number for state, number in connection.execute(by_state)}
+    counted: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
     overdue = select(func.count()).select_from(schema.task).where(_T.overdue)
     return counted | {"overdue": connection.scalar(overdue) or 0}
 
 
 def agencies(connection: Connection) -> dict[str, tuple[str, str]]:
     """Vietnamese and English name by agency id."""
-    rows = connection.execute(select(schema.agency.c.id, schema.agency.c.name_vi, schema.agency.c.name_en))
+    rows = connection.execute(
+        select(schema.agency.c.id, schema.agency.c.name_vi, schema.agency.c.name_en)
+    )
     return {id_: (vi, en) for id_, vi, en in rows}
 
 
@@ -95,13 +97,13 @@ def driven(connection: Connection) -> dict[str, int]:
     query = select(_T.id, _T.seq).where(
         _T.state.in_(sorted(map(str, OPEN_STATES))) | _T.next_due.is_not(None)
     )
-    return {task: seq for task, seq in connection.execute(query)}
+    return {row.id: row.seq for row in connection.execute(query)}
 
 
 def posted(connection: Connection, limit: int = 1_000) -> dict[str, int]:
     """Tasks in the outbox, with the seq up to which their workflow has to hear."""
     query = select(schema.outbox.c.task, schema.outbox.c.seq).limit(limit)
-    return {task: seq for task, seq in connection.execute(query)}
+    return {row.task: row.seq for row in connection.execute(query)}
 
 
 def unpost(connection: Connection, delivered: Mapping[str, int]) -> None:

@@ -5,9 +5,9 @@ from domain.task import Task
 
 def details(task: Task) -> str:
     """State, agency, running deadlines in UTC, and what was missed."""
+    overdue = " · **overdue**" if task.overdue else ""
     lines = [
-        f"**{task.state}**{' · **overdue**' if task.overdue else ''} · `{task.lead}`"
-        f" · entry {task.seq}",
+        f"**{task.state}**{overdue} · `{task.lead}` · entry {task.seq}",
         "",
         "| deadline | UTC |",
         "| --- | --- |",

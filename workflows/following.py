@@ -7,7 +7,7 @@ from domain.step import Step, read_step
 
 
 def read_entry(task: str, text: str, log_key: PublicKey) -> Step:
-    """The step of an entry of this task. Raises Malformed for anything that the log never signed."""
+    """The step of an entry of this task. Raises Malformed for what the log never signed."""
     data = text.encode()
     entry = parse_entry(data)
     if not entry.record.verify(log_key):

@@ -55,7 +55,8 @@ class Settle:
 @dataclass(frozen=True)
 class Answer:
     """``entry`` is the receipt; or ``refused`` names why there is none, with the facts of the case.
-    ``snapshot`` is the task as the log has it now."""
+    ``snapshot`` is the task as the log has it now.
+    """
 
     snapshot: dict[str, Any] | None
     entry: str | None = None

@@ -1,9 +1,9 @@
 """The durable process of one task: it sleeps until the nearest deadline and follows the log.
 
-It learns of steps in three ways. `follow` brings entries that the door recorded. `submit`, update or
-signal, brings a signed command straight through Temporal, which is recorded from here. And when a
-deadline runs out, it has that recorded itself. Whatever it may have missed (a reset, a lost signal, a
-new run) shows as a gap in the entries' numbers, and one look into the log closes it.
+It learns of steps in three ways. `follow` brings entries that the door recorded. `submit`, update
+or signal, brings a signed command straight through Temporal, which is recorded from here. And when
+a deadline runs out, it has that recorded itself. Whatever it may have missed (a reset, a lost
+signal, a new run) shows as a gap in the entries' numbers, and one look into the log closes it.
 
 Deadlines are absolute instants from the log's entries: nothing here computes or guesses one.
 """
@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     )
 
 ROLL_AT_EVENTS = 256
-"""A run's history is kept this short, so that a restarted worker replays any task in milliseconds."""
+"""A run's history is kept this short, so that a restarted worker replays it in milliseconds."""
 
 _AGAIN = timedelta(seconds=1)
 _PATIENCE = timedelta(seconds=10)
@@ -92,9 +92,7 @@ class TaskWorkflow:
         """Have a signed command recorded. Raises ApplicationError of type ``refused``."""
         answer = await self._record(submit)
         if answer.refused is not None:
-            raise ApplicationError(
-                answer.refused, answer.facts, type="refused", non_retryable=True
-            )
+            raise ApplicationError(answer.refused, answer.facts, type="refused", non_retryable=True)
         return answer
 
     @workflow.signal(name="submit_signal")

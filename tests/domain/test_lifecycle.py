@@ -8,7 +8,7 @@ from domain.task import OPEN_STATES, Role, State
 # One line a state: the events that are legal there, and the state each leads to ("=": stays).
 TABLE = {
     None: "register>registered",
-    "registered": "transfer>assigned endorse>= decline>= recall>withdrawn",
+    "registered": "transfer>assigned recall>withdrawn",
     "assigned": "confirm>confirmed dispute>disputed endorse>= decline>= explain>= urge>= "
                 "recall>withdrawn lapse>=",
     "confirmed": "dispute>disputed start>in_progress endorse>= decline>= ask_extension>= "

@@ -48,6 +48,7 @@ def test_a_step_is_read_from_the_predicates_of_its_entry() -> None:
     record = {
         "person": step.person,
         "received_at": format_instant(step.received_at),
+        "recorded_at": format_instant(step.recorded_at),
         "to": str(step.to),
         "clocks": format_clocks(step.clocks),
         "seq": step.seq,

@@ -29,7 +29,8 @@ from worker import Settings, service
 @dataclass(frozen=True)
 class Plan:
     """``armed`` is a file that exists until the plug has been pulled; ``ready`` one that appears
-    when the service takes commands."""
+    when the service takes commands.
+    """
 
     database_url: str
     address: str
@@ -79,17 +80,16 @@ def kill_backends(url: str) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-async def main() -> None:
-    plan = Plan(**json.loads(sys.stdin.read()))
+async def main(plan: Plan) -> None:
     keys = LogKeys(plan.origin, key_of("log"), key_of("clock"))
     settings = Settings(
         plan.database_url, keys, door_port=plan.door_port, takeover=timedelta(seconds=1)
     )
     client = await Client.connect(plan.address)
     async with service(settings, client, probe=probe_of(plan)):
-        Path(plan.ready).touch()
+        await asyncio.to_thread(Path(plan.ready).touch)
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(Plan(**json.loads(sys.stdin.read()))))

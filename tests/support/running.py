@@ -47,7 +47,12 @@ class Running:
         return self.service.client.get_workflow_handle(task if isinstance(task, str) else task.id)
 
     async def do(
-        self, target: Task | str, event: str, arguments: Mapping[str, Any] | None = None, *, role: str
+        self,
+        target: Task | str,
+        event: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        role: str,
     ) -> Task:
         """One step through the door. Raises Refused."""
         self.world.now = self.clock()
@@ -70,7 +75,9 @@ class Running:
                     return known
                 await asyncio.sleep(0.02)
 
-    async def until(self, task: Task | str, holds: Callable[[Task], bool], seconds: float = 20) -> Task:
+    async def until(
+        self, task: Task | str, holds: Callable[[Task], bool], seconds: float = 20
+    ) -> Task:
         """Wait until something holds of the task in the log."""
         name = task if isinstance(task, str) else task.id
         async with asyncio.timeout(seconds):

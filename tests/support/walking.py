@@ -133,6 +133,7 @@ class Walk:
             command=command.id,
             person=who.person,
             received_at=at,
+            recorded_at=at,
             to=decision.to,
             clocks=decision.clocks,
             seq=seq,

@@ -1,4 +1,4 @@
-"""The workflow of a task on a real Temporal server, with its clock moved on where time must pass."""
+"""The workflow of a task on a real Temporal server, its clock moved on where time must pass."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -25,9 +25,7 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-async def service(
-    world: World, time_skipping: WorkflowEnvironment
-) -> AsyncIterator[Running]:
+async def service(world: World, time_skipping: WorkflowEnvironment) -> AsyncIterator[Running]:
     async with running(world, time_skipping.client) as started:
         yield started
 
@@ -51,7 +49,9 @@ async def assigned(service: Running, task: str = "T-1", due_in_days: int | None 
 
 
 async def begun(service: Running, task: str = "T-1", due_in_days: int | None = 20) -> Task:
-    confirmed = await service.do(await assigned(service, task, due_in_days), "confirm", role="officer")
+    confirmed = await service.do(
+        await assigned(service, task, due_in_days), "confirm", role="officer"
+    )
     return await service.do(confirmed, "start", role="officer")
 
 
@@ -127,7 +127,8 @@ async def test_a_command_sent_straight_through_temporal_is_recorded_like_any_oth
     text = format_submission(submission).decode()
     handle = service.handle(task)
     answer = await handle.execute_update("submit", Submit(text), result_type=Answer)
-    assert answer.snapshot is not None and answer.snapshot["state"] == "confirmed"
+    assert answer.snapshot is not None
+    assert answer.snapshot["state"] == "confirmed"
     again = await handle.execute_update("submit", Submit(text), result_type=Answer)
     assert again.entry == answer.entry
     await handle.signal("submit_signal", Submit(text))
@@ -212,7 +213,7 @@ async def test_a_withdrawn_task_ends_its_workflow(service: Running) -> None:
 async def test_a_standing_task_lives_five_years_in_one_chain_and_several_runs(
     service: Running, time_skipping: WorkflowEnvironment
 ) -> None:
-    """Sixty monthly points; a report every third month, the two between are missed."""
+    """Sixty monthly points; one report in five months, the points between are missed."""
     await service.do(
         "T-1",
         "register",
@@ -228,18 +229,17 @@ async def test_a_standing_task_lives_five_years_in_one_chain_and_several_runs(
     started = service.clock()
     points: list[datetime] = []
     while service.clock() - started < timedelta(days=5 * 365 + 1):
-        await service.forward(time_skipping, task, timedelta(days=92))
-        seen = len(points)
-        task = await service.until(
-            task, lambda now: now.clocks["update"].due > service.clock() and now.seq > seen
-        )
+        await service.forward(time_skipping, task, timedelta(days=152))
+        task = await service.until(task, lambda now: now.clocks["update"].due > service.clock())
         points = _points(service, task)
         task = await service.do(task, "report", {"summary": "Báo cáo quý"}, role="officer")
         task = await service.do(task, "endorse", {"item": "report"}, role="approver")
         await service.follow(task)
     assert 55 <= len(points) <= 62
     assert points == sorted(points)
-    assert all(point.astimezone(service.world.calendar.timezone).day in range(10, 14) for point in points)
+    assert all(
+        point.astimezone(service.world.calendar.timezone).day in range(10, 14) for point in points
+    )
     chain = service.world.chain(task.id)
     assert [row.seq for row in chain] == list(range(1, task.seq + 1))
     description = await service.handle(task).describe()

@@ -1,0 +1,89 @@
+"""Knowing when a workflow has applied a step, without asking it.
+
+A query or an update would be a workflow task of its own and would dilute what is compared. So the
+worker says so itself: an interceptor notes how many entries a signal brought, and when Temporal's
+server has acknowledged the workflow task that applied them, whoever waits for them hears of it. The
+cost is two dictionary look-ups, the same whether the entries were recorded or not.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from temporalio import client, worker, workflow
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.bridge.worker import Worker as BridgeWorker
+
+from workflows.messages import FOLLOW
+
+_NOTE = "bench_note"
+
+
+class Watch(client.Interceptor, worker.Interceptor):
+    """Counts the entries that each workflow has applied. Give it to the client of a service."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._in_hand: dict[str, list[tuple[str, int]]] = {}
+        self._applied: dict[str, int] = {}
+        self._waiting: dict[str, tuple[int, asyncio.Future[None]]] = {}
+
+    def workflow_interceptor_class(
+        self,
+        input: worker.WorkflowInterceptorClassInput,  # noqa: A002 - the SDK's own name
+    ) -> type[worker.WorkflowInboundInterceptor]:
+        input.unsafe_extern_functions[_NOTE] = self._note
+        return _Noting
+
+    async def until(self, task: str, entries: int) -> None:
+        """Return when the workflow has applied that many entries."""
+        if self._applied.get(task, 0) >= entries:
+            return
+        future = self._loop.create_future()
+        self._waiting[task] = (entries, future)
+        await future
+
+    def _note(self, run: str, task: str, entries: int) -> None:
+        # On the workflow's thread, before its activation is completed.
+        self._in_hand.setdefault(run, []).append((task, entries))
+
+    def completed(self, run: str) -> None:
+        """The server has taken what this run did last."""
+        for task, entries in self._in_hand.pop(run, ()):
+            self._applied[task] = self._applied.get(task, 0) + entries
+            wanted, future = self._waiting.get(task, (0, None))
+            if future is not None and self._applied[task] >= wanted:
+                del self._waiting[task]
+                if not future.done():
+                    future.set_result(None)
+
+
+class _Noting(worker.WorkflowInboundInterceptor):
+    async def handle_signal(self, input: worker.HandleSignalInput) -> None:  # noqa: A002
+        await super().handle_signal(input)
+        if input.signal == FOLLOW:
+            info = workflow.info()
+            note: Any = workflow.extern_functions()[_NOTE]
+            note(info.run_id, info.workflow_id, len(input.args[0].entries))
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """A watch that hears of acknowledged workflow tasks while the context lasts.
+
+    The SDK has no public hook there: this wraps the call that hands a completed activation to its
+    core, which returns when the server has answered.
+    """
+    watch = Watch()
+    original = BridgeWorker.complete_workflow_activation
+
+    async def complete(self: BridgeWorker, completion: WorkflowActivationCompletion) -> None:
+        await original(self, completion)
+        watch.completed(completion.run_id)
+
+    BridgeWorker.complete_workflow_activation = complete  # type: ignore[method-assign]
+    try:
+        yield watch
+    finally:
+        BridgeWorker.complete_workflow_activation = original  # type: ignore[method-assign]
