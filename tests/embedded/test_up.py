@@ -148,7 +148,7 @@ def test_the_sample_is_there_after_the_first_start_and_not_doubled_by_the_second
             [*COMMAND, "--data", str(data), "--json", "task", "list"],
             cwd=ROOT, capture_output=True, check=True,
         )  # fmt: skip
-        counted.append(len(json.loads(listed.stdout)["tasks"]))
+        counted.append(len(json.loads(listed.stdout)))
         assert up.stop("SIGTERM") == 0
     assert counted[0] == counted[1] > 50
 
