@@ -130,16 +130,22 @@ async def add_search_attributes(client: Client) -> None:
             raise
 
 
-def _worker(client: Client, settings: Settings, activities: StepActivities) -> Worker:
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(
-        "audit", "domain", "transitions", "workflows.messages"
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox, without loading the pure rooms anew for each run."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(
+            "audit", "domain", "transitions", "workflows.messages"
+        )
     )
+
+
+def _worker(client: Client, settings: Settings, activities: StepActivities) -> Worker:
     return Worker(
         client,
         task_queue=settings.task_queue,
         workflows=[TaskWorkflow],
         activities=activities.all(),
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=workflow_runner(),
         graceful_shutdown_timeout=_DRAIN,
         max_cached_workflows=settings.max_cached_workflows,
         sticky_queue_schedule_to_start_timeout=settings.takeover,

@@ -309,8 +309,8 @@ class Recorder:
 
     def _append_change(self, connection: Connection, work: _Work, request: Request) -> Row:
         command = request.command
-        directories.judge(work.directory, command.event, command.arguments, command.key)
         _check_keys(command, self._keys.log.public)
+        directories.judge(work.directory, command.event, command.arguments, command.key)
         last = ledger.read_chain(connection, CHAIN, work.heads.get(CHAIN, (0, ""))[0] - 1)
         claim = _Claim(
             person=directories.ADMINISTRATOR,

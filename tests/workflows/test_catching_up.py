@@ -13,14 +13,15 @@ from temporalio.client import Client
 
 from activities.rebuilding import rebuild
 from domain.snapshot import format_task
-from domain.task import State, Task
+from domain.task import State
 from gateway.rehydration import rehydrate
 from store import queries
 from store.engine import writing
 from store.schema import READ_MODEL
+from tests.support.histories import assigned
 from tests.support.running import Running, running
 from tests.support.temporal import TemporalServer, start_server
-from tests.support.world import HEADER, World
+from tests.support.world import World
 
 
 @pytest.fixture
@@ -37,17 +38,6 @@ async def service(server: TemporalServer, tmp_path: Path) -> AsyncIterator[Runni
     async with running(world, client, takeover=timedelta(seconds=1)) as started:
         yield started
     world.close()
-
-
-async def assigned(service: Running, task: str = "T-1") -> Task:
-    today = service.clock().date()
-    header = {
-        **HEADER,
-        "issued_on": (today - timedelta(days=1)).isoformat(),
-        "due_on": (today + timedelta(days=40)).isoformat(),
-    }
-    registered = await service.do(task, "register", header, role="office")
-    return await service.do(registered, "transfer", role="office")
 
 
 async def rehydrated(service: Running) -> None:
