@@ -1,4 +1,4 @@
-"""The arbiter on both databases: once each, in order, all or nothing, and never changed afterwards."""
+"""The arbiter on both databases: once each, in order, all or nothing, never changed after."""
 
 import threading
 from collections.abc import Iterator
@@ -255,9 +255,7 @@ def test_a_full_disk_loses_nothing_and_says_so(tmp_path: Path) -> None:
     event.listen(world.engine, "checkout", fill)
     before = world.rows()
     with pytest.raises(OperationalError, match="full"):
-        for number in range(50):
-            world.registered(f"T-{number}")
-        world.hand_in(submission)
+        _register_many(world)
     event.remove(world.engine, "checkout", fill)
     world.engine.dispose()
     assert world.rows()[: len(before)] == before
@@ -279,6 +277,11 @@ def test_the_queue_answers_in_order_and_drains_when_stopped(tmp_path: Path) -> N
     with pytest.raises(Stopped):
         queue.submit(Timeout("T-1", world.now))
     world.close()
+
+
+def _register_many(world: World) -> None:
+    for number in range(50):
+        world.registered(f"T-{number}")
 
 
 def _code(answer: Recorded | Refused) -> str:

@@ -1,4 +1,4 @@
-"""Three tasks from the command line, from assigned to done: on time, late, and by another agency."""
+"""Three tasks from the command line: done on time, done late, and done by another agency."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""However a workflow came to lag behind the log, it catches up by itself, and its timers are right."""
+"""However a workflow came to lag behind the log, it catches up by itself, timers and all."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta

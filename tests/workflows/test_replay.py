@@ -1,5 +1,6 @@
 """Old histories still replay, and every scenario survives a worker that remembers nothing."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ def test_every_scenario_has_a_recorded_history() -> None:
 
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
 async def test_a_recorded_history_replays(file: Path) -> None:
-    history = WorkflowHistory.from_json("T-1", file.read_text(encoding="utf-8"))
+    recorded = await asyncio.to_thread(file.read_text, encoding="utf-8")
+    history = WorkflowHistory.from_json("T-1", recorded)
     replayer = Replayer(workflows=[TaskWorkflow], workflow_runner=workflow_runner())
     result = await replayer.replay_workflow(history)
     assert result.replay_failure is None
@@ -27,4 +29,4 @@ async def test_a_recorded_history_replays(file: Path) -> None:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_a_scenario_plays_with_a_worker_that_replays_at_every_task(name: str) -> None:
-    await play(name, max_cached_workflows=0)
+    await play(name, cached=0)
