@@ -21,9 +21,13 @@ from messages import Texts
 from store import queries
 from store.queries import Summary
 
-_DEADLINES = 12
-_ENTRIES = 8
 _SOON = timedelta(days=1)
+_MOST_DEADLINES = 60
+_MOST_ENTRIES = 8
+# Lines of the screen that are neither: heading, counts, borders, headings, the last line.
+_FRAME = 9
+# From these widths on there is room for the names of agencies, and for titles.
+_WIDE, _WIDER = 100, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,78 +53,104 @@ class View:
 def read(engine: Engine) -> View:
     """Ask the read model and the log's end."""
     with engine.connect() as connection:
-        upcoming = queries.list_tasks(connection, limit=_DEADLINES)
+        upcoming = queries.list_tasks(connection, limit=_MOST_DEADLINES)
         return View(
             queries.counts(connection),
             [task for task in upcoming if task.next_due],
-            [_line(data) for data in queries.last_entries(connection, _ENTRIES)],
+            [_line(data) for data in queries.last_entries(connection, _MOST_ENTRIES)],
             queries.agencies(connection),
         )
 
 
-def render(view: View, texts: Texts, now: datetime, zone: ZoneInfo, where: str) -> RenderableType:
-    """The whole screen. ``where`` says how to reach Temporal's own screens."""
-    heading = Text.assemble(
-        ("dondoc", "bold"), "  ", f"{now.astimezone(zone):%d/%m/%Y %H:%M:%S}", "  ", (where, "dim")
-    )
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How it is shown: language, place, the screen's size, and how to reach Temporal's screens."""
+
+    texts: Texts
+    zone: ZoneInfo
+    width: int
+    height: int
+    where: str
+
+    @property
+    def entries(self) -> int:
+        return max(2, min(_MOST_ENTRIES, self.height // 5))
+
+    @property
+    def deadlines(self) -> int:
+        return max(2, self.height - _FRAME - self.entries)
+
+
+def render(view: View, frame: Frame, now: datetime) -> RenderableType:
+    """The whole screen at ``now``."""
+    texts = frame.texts
+    at = f"{now.astimezone(frame.zone):%d/%m/%Y %H:%M:%S}"
+    heading = Text.assemble(("dondoc", "bold"), "  ", at, "  ", (frame.where, "dim"))
     return Group(
         heading,
         _counts(view, texts),
-        Panel(
-            _deadlines(view, texts, now, zone), title=texts("board_deadlines"), title_align="left"
-        ),
-        Panel(_entries(view, texts, zone), title=texts("board_entries"), title_align="left"),
+        Panel(_deadlines(view, frame, now), title=texts("board_deadlines"), title_align="left"),
+        Panel(_entries(view, frame), title=texts("board_entries"), title_align="left"),
         Text(texts("board_stop"), style="dim"),
     )
 
 
-def _counts(view: View, texts: Texts) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    row = []
+def _counts(view: View, texts: Texts) -> Text:
+    """States that hold a task, and always how many are overdue."""
+    line = Text()
     for state in State:
-        table.add_column(texts(f"state_{state}"), justify="right")
-        row.append(str(view.counts.get(state, 0)))
-    table.add_column(texts("board_overdue"), justify="right", style="bold red")
-    table.add_row(*row, str(view.counts["overdue"]), style="bold")
-    return table
+        if number := view.counts.get(state, 0):
+            line.append(f"{texts(f'state_{state}')} ").append(str(number), "bold").append("   ")
+    overdue = view.counts["overdue"]
+    return line.append(f"{texts('board_overdue')} {overdue}", "bold red" if overdue else "dim")
 
 
-def _deadlines(view: View, texts: Texts, now: datetime, zone: ZoneInfo) -> RenderableType:
+def _deadlines(view: View, frame: Frame, now: datetime) -> RenderableType:
+    texts = frame.texts
     if not view.deadlines:
         return Text(texts("board_no_deadlines"), style="dim")
     table = Table(box=None, expand=True, pad_edge=False)
-    for name in ("due", "left", "clock", "task", "agency", "title"):
-        table.add_column(
-            texts(f"board_{name}"),
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=1 if name == "title" else None,
-        )
-    for task in view.deadlines:
-        due = parse_instant(task.next_due or "")
-        left = due - now
-        style = "red" if left < timedelta(0) or task.overdue else "yellow" if left < _SOON else ""
-        agency = view.agencies.get(task.lead, (task.lead, task.lead))
+    for name in ("due", "left", "clock", "task"):
+        table.add_column(texts(f"board_{name}"), no_wrap=True)
+    for name, room in (("agency", _WIDE), ("title", _WIDER)):
+        if frame.width >= room:
+            table.add_column(texts(f"board_{name}"), no_wrap=True, overflow="ellipsis", ratio=1)
+    for task in view.deadlines[: frame.deadlines]:
         table.add_row(
-            texts.instant(due, zone),
-            texts.time_left(left),
-            texts(f"clock_{(task.next_clock or '').partition(':')[0]}"),
-            task.id,
-            agency[0 if texts.language == "vi" else 1],
-            task.title,
-            style=style,
+            *_deadline(task, view, frame, now)[: len(table.columns)], style=_style(task, now)
         )
     return table
 
 
-def _entries(view: View, texts: Texts, zone: ZoneInfo) -> Table:
+def _deadline(task: Summary, view: View, frame: Frame, now: datetime) -> tuple[str, ...]:
+    texts = frame.texts
+    due = parse_instant(task.next_due or "")
+    names = view.agencies.get(task.lead, (task.lead, task.lead))
+    return (
+        texts.instant(due, frame.zone),
+        texts.time_left(due - now),
+        texts.clock(task.next_clock or ""),
+        task.id,
+        names[0 if texts.language == "vi" else 1],
+        task.title,
+    )
+
+
+def _style(task: Summary, now: datetime) -> str:
+    left = parse_instant(task.next_due or "") - now
+    if task.overdue or left < timedelta(0):
+        return "red"
+    return "yellow" if left < _SOON else ""
+
+
+def _entries(view: View, frame: Frame) -> Table:
     table = Table(box=None, show_header=False, expand=True, pad_edge=False)
     for _ in range(4):
         table.add_column(no_wrap=True, overflow="ellipsis")
-    for line in view.entries:
+    for line in view.entries[: frame.entries]:
         table.add_row(
-            f"{line.at.astimezone(zone):%d/%m %H:%M:%S}",
-            texts(f"event_{line.event}"),
+            f"{line.at.astimezone(frame.zone):%d/%m %H:%M:%S}",
+            frame.texts.name("event", line.event),
             line.chain,
             line.person,
         )

@@ -128,7 +128,8 @@ async def _show_board(running: Service, texts: Texts, where: str, stop: asyncio.
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not stop.is_set():
             view = await asyncio.to_thread(board.read, running.engine)
-            live.update(board.render(view, texts, utc_now(), zone, where), refresh=True)
+            frame = board.Frame(texts, zone, console.width, console.height, where)
+            live.update(board.render(view, frame, utc_now()), refresh=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _REFRESH_SECONDS)
 

@@ -60,10 +60,18 @@ class TaskWorkflow:
         self._task = parse_task(start.snapshot) if start.snapshot else None
         self._behind = self._task is None
         self._lock = asyncio.Lock()
-        self._shown: dict[Any, Any] = {}
+        self._shown: Task | None = None
 
     @workflow.run
     async def run(self, _start: TaskStart) -> str:
+        showing = asyncio.create_task(self._keep_shown())
+        try:
+            return await self._live()
+        finally:
+            showing.cancel()
+
+    async def _live(self) -> str:
+        """Until the task is closed and nothing is awaited any more."""
         while True:
             if self._behind:
                 await self._catch_up()
@@ -84,8 +92,6 @@ class TaskWorkflow:
         """Steps that the log holds already. What the log did not sign is passed over."""
         for text in follow.entries:
             self._follow_one(text)
-        if self._task is not None:
-            self._show(self._task)
 
     @workflow.update(name="submit")
     async def submit(self, submit: Submit) -> Answer:
@@ -199,17 +205,24 @@ class TaskWorkflow:
         task = parse_task(snapshot)
         if self._task is None or task.seq > self._task.seq:
             self._task = task
-        self._show(self._known())
+
+    async def _keep_shown(self) -> None:
+        """However many steps arrive at once, what operators see is written once."""
+        while True:
+            await workflow.wait_condition(lambda: self._task is not self._shown)
+            self._show(self._known())
 
     def _show(self, task: Task) -> None:
-        """Keep what operators see up to date; only what changed is written."""
-        values = attributes.values(task)
+        """Bring what operators see up to date; only what changed is written."""
+        self._shown = task
+        shown = workflow.info().typed_search_attributes
         changed = [
-            key.value_set(value) for key, value in values.items() if self._shown.get(key) != value
+            key.value_set(value)
+            for key, value in attributes.values(task).items()
+            if shown.get(key) != value
         ]
         if changed:
             workflow.upsert_search_attributes(changed)
-            self._shown = values
         workflow.set_current_details(details(task))
 
 
