@@ -5,10 +5,11 @@ them may share a database and a Temporal namespace.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import Engine
@@ -27,6 +28,8 @@ from activities.recorder import Probe, Recorder, no_probe
 from activities.signing import LogKeys
 from activities.steps import StepActivities
 from domain.calendars import load
+from domain.directory import CLOCK
+from domain.refusal import Refused
 from gateway.door import Door
 from gateway.driver import Driver
 from gateway.http import make_app, serving
@@ -83,7 +86,8 @@ async def service(
 ) -> AsyncIterator[Service]:
     """Run the service while the context lasts; leaving it drains what was accepted.
 
-    Raises the database's own errors when it can't be reached or brought up to date.
+    Raises the database's own errors when it can't be reached or brought up to date, and Refused
+    when the log in it was founded with other keys.
     """
     engine = open_engine(settings.database_url)
     try:
@@ -91,6 +95,7 @@ async def service(
         await add_search_attributes(client)
         driver = Driver(client, engine, settings.keys.log.public, settings.task_queue, probe)
         recorder = Recorder(engine, settings.keys, load(), now, probe)
+        await asyncio.to_thread(_check_keys, recorder, settings.keys)
         queue = RecorderQueue(recorder, driver.hear)
         try:
             door = Door(queue, now, probe)
@@ -98,8 +103,8 @@ async def service(
             activities = StepActivities(recorder, queue, now)
             async with (
                 _worker(client, settings, activities),
-                _background(driver.run()),
-                _background(_keep_rehydrated(client, engine, driver)),
+                _background(driver.run),
+                _background(partial(_keep_rehydrated, client, engine, driver)),
                 serving(app, settings.door_port) as port,
             ):
                 yield Service(engine, client, recorder, door, driver, port)
@@ -130,6 +135,13 @@ async def add_search_attributes(client: Client) -> None:
             raise
 
 
+def _check_keys(recorder: Recorder, keys: LogKeys) -> None:
+    """A service with other keys than the log's own would write what no auditor accepts."""
+    directory = recorder.directory()
+    if directory.seq and directory.people[CLOCK].key != keys.clock.public.id:
+        raise Refused("keys_of_another_log", log=keys.origin)
+
+
 def workflow_runner() -> SandboxedWorkflowRunner:
     """The sandbox, without loading the pure rooms anew for each run."""
     return SandboxedWorkflowRunner(
@@ -153,14 +165,23 @@ def _worker(client: Client, settings: Settings, activities: StepActivities) -> W
 
 
 @asynccontextmanager
-async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run something beside the context, and end it with the context."""
-    task = asyncio.create_task(work)
+async def _background(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run something beside the context, again when it fails, and end it with the context."""
+    task = asyncio.create_task(_for_ever(work))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("background_work_failed")
+        await asyncio.sleep(1)
 
 
 async def _keep_rehydrated(client: Client, engine: Engine, driver: Driver) -> None:

@@ -11,14 +11,22 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
+import structlog
+from sqlalchemy.exc import OperationalError
+
 from activities.recorder import Job, Recorded, Recorder
 from domain.refusal import Refused
+
+log = structlog.get_logger(__name__)
 
 MAX_BATCH = 64
 
 
+MAX_WAITING = 10_000
+
+
 class Stopped(Exception):
-    """The queue takes no more jobs: the service is going down."""
+    """The queue takes no more jobs: the service is going down, or has more than it can do."""
 
 
 @dataclass
@@ -41,7 +49,7 @@ class RecorderQueue:
 
     def submit(self, job: Job) -> "Future[Recorded]":
         """A future that ends with the record, or with Refused, or with the database's error."""
-        if self._stopped:
+        if self._stopped or self._jobs.qsize() >= MAX_WAITING:
             raise Stopped
         waiting = _Waiting(job)
         self._jobs.put(waiting)
@@ -66,14 +74,19 @@ class RecorderQueue:
                     self._jobs.put(None)
                     break
                 batch.append(waiting)
-            self._record(batch)
+            # From here on a giver who stops waiting can no longer take the job back.
+            batch = [each for each in batch if each.answer.set_running_or_notify_cancel()]
+            if batch:
+                self._record(batch)
 
     def _record(self, batch: list[_Waiting]) -> None:
         try:
             answers = self._recorder.record([waiting.job for waiting in batch])
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-            if len(batch) == 1:
-                batch[0].answer.set_exception(error)
+            if len(batch) == 1 or isinstance(error, OperationalError):
+                # The database is away or has no room: trying each alone would wait for each.
+                for waiting in batch:
+                    waiting.answer.set_exception(error)
             else:
                 # One transaction, one fate: alone, only the job that is to blame fails.
                 for waiting in batch:
@@ -83,5 +96,12 @@ class RecorderQueue:
             if isinstance(answer, Refused):
                 waiting.answer.set_exception(answer)
             else:
-                self._on_recorded(answer)
+                self._tell(answer)
                 waiting.answer.set_result(answer)
+
+    def _tell(self, recorded: Recorded) -> None:
+        """What nobody hears now is in the outbox."""
+        try:
+            self._on_recorded(recorded)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the giver gets the receipt
+            log.warning("news_not_heard", chain=recorded.chain, error=str(error))

@@ -30,6 +30,9 @@ def rebuild(engine: Engine, progress: Callable[[int], None] = lambda _entries: N
     nothing has changed, and `audit verify` names the entry.
     """
     with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            # Else a task registered meanwhile would be shown as it was when the fold passed it.
+            connection.exec_driver_sql("LOCK TABLE task, agency IN EXCLUSIVE MODE")
         for table in READ_MODEL:
             connection.execute(delete(table))
         entries, directory, tasks = _fold_all(connection, progress)

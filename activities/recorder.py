@@ -10,6 +10,7 @@ What a task is, is folded from its entries and never taken from the read model; 
 the leaf hash they end at, so a cached one is as good as the log.
 """
 
+import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from activities.signing import LogKeys
 from activities.unsealing import TASK_PREFIX, Request, chain_of, unseal
@@ -44,7 +45,7 @@ from audit.submission import Submission
 from domain import directory as directories
 from domain.calendar import Calendar
 from domain.command import Command, read_command
-from domain.decide import RULES_VERSION, decide, due_clocks
+from domain.decide import RULES_VERSION, check_issued, decide, due_clocks
 from domain.directory import CHAIN, CLOCK, Directory
 from domain.instants import format_instant, parse_instant
 from domain.refusal import Refused
@@ -121,7 +122,9 @@ class _Claim:
 
 
 class Recorder:
-    """Records steps. One per process; used by one thread at a time (see `activities.queue`)."""
+    """Records steps. One per process. `record` is for one thread (see `activities.queue`); `task`
+    and `directory` only look, and may be called from any.
+    """
 
     def __init__(
         self,
@@ -135,6 +138,7 @@ class Recorder:
         self._keys = keys
         self._calendar = calendar
         self._now = now
+        self._clock_spki = base64.b64encode(keys.clock.public.spki).decode()
         self._probe = probe
         self._directory = Directory()
         self._tasks: OrderedDict[str, Task] = OrderedDict()
@@ -143,8 +147,10 @@ class Recorder:
         """Answer each job, in order, in one transaction. Raises only when nothing was written."""
         try:
             return self._record(jobs)
-        except IntegrityError:
-            # Another writer took a chain's head first. The state to judge by is a new one.
+        except DBAPIError as error:
+            if not _is_lost_race(error):
+                raise
+            # Another writer was first. The state to judge by is a new one.
             return self._record(jobs)
 
     def _record(self, jobs: Sequence[Job]) -> list[Recorded | Refused]:
@@ -284,7 +290,9 @@ class Recorder:
             before=str(task.state) if task else None,
             after=str(decision.to),
             clocks=format_clocks(decision.clocks),
-            recorded_at=self._time_after(task.recorded_at if task else None),
+            recorded_at=self._time_after(
+                request.received_at, *([task.recorded_at] if task else [])
+            ),
         )
         row = self._sign(work, request, claim)
         step = Step(
@@ -311,13 +319,22 @@ class Recorder:
         command = request.command
         _check_keys(command, self._keys.log.public)
         directories.judge(work.directory, command.event, command.arguments, command.key)
-        last = ledger.read_chain(connection, CHAIN, work.heads.get(CHAIN, (0, ""))[0] - 1)
+        queued = [row for row in work.rows if row.chain == CHAIN]
+        chain = [*ledger.read_chain(connection, CHAIN), *queued]
+        header = _header(chain[0]) if chain else header_digest(command.arguments)
+        if request.subject.digest != header:
+            raise Refused("other_task", task=CHAIN)
+        if not chain and command.arguments["clock"] != self._clock_spki:
+            raise Refused("other_log", log=self._keys.origin)
+        check_issued(command, request.received_at)
         claim = _Claim(
             person=directories.ADMINISTRATOR,
             before=None,
             after="recorded",
             clocks={},
-            recorded_at=self._time_after(_recorded_at(last[-1]) if last else None),
+            recorded_at=self._time_after(
+                request.received_at, *([_recorded_at(chain[-1])] if chain else [])
+            ),
         )
         row = self._sign(work, request, claim)
         work.directory = directories.follow(
@@ -325,10 +342,11 @@ class Recorder:
         )
         return row
 
-    def _time_after(self, earlier: datetime | None) -> datetime:
-        """Now, but never before the chain's last entry, whatever the machine's clock does."""
-        now = self._now()
-        return max(now, earlier) if earlier else now
+    def _time_after(self, *earlier: datetime) -> datetime:
+        """Now, but never before the receipt or the chain's last entry, whatever the machine's
+        clock does.
+        """
+        return max(self._now(), *earlier)
 
     def _sign(self, work: _Work, request: Request, claim: _Claim) -> Row:
         """Chain the command to the last entry of its task, sign the record, and queue the row."""
@@ -370,7 +388,7 @@ class Recorder:
             return None
         task = self._tasks.get(chain)
         if task is None or task.head != head[1]:
-            task = fold(ledger.read_chain(connection, chain))
+            task = _caught_up(task, connection, chain)
         work.tasks[chain] = task
         return task
 
@@ -401,14 +419,23 @@ class Recorder:
             self._tasks.popitem(last=False)
 
 
-def fold(rows: Sequence[Row]) -> Task:
-    """The task that a whole chain of entries leads to. Raises ValueError for a broken chain."""
-    task: Task | None = None
+def fold(rows: Sequence[Row], task: Task | None = None) -> Task:
+    """The task that entries lead to, from the first or from ``task`` on. Raises ValueError for a
+    broken chain.
+    """
     for row in rows:
         task = evolve(task, step_of(row.data, row.leaf))
     if task is None:
         raise ValueError("an empty chain")
     return task
+
+
+def _caught_up(known: Task | None, connection: Connection, chain: str) -> Task:
+    """The task with what others recorded since; from the beginning when the log was exchanged."""
+    later = ledger.read_chain(connection, chain, known.seq) if known else []
+    if known is None or not later or later[0].prev != known.head:
+        return fold(ledger.read_chain(connection, chain))
+    return fold(later, known)
 
 
 def step_of(data: bytes, leaf: str) -> Step:
@@ -432,8 +459,18 @@ def _recorded(work: _Work, chain: str, mark: int, receipt: bytes | None) -> Reco
     return Recorded(chain, receipt, appended, work.tasks.get(chain))
 
 
+def _is_lost_race(error: DBAPIError) -> bool:
+    """A chain's head was taken, or PostgreSQL gave way in a deadlock (40P01, 40001)."""
+    state = getattr(error.orig, "sqlstate", None)
+    return isinstance(error, IntegrityError) or state in {"40P01", "40001"}
+
+
 def _chain(request: Request | Timeout) -> str:
     return request.task if isinstance(request, Timeout) else request.command.task
+
+
+def _header(row: Row) -> str:
+    return open_command(parse_entry(row.data).command).subject.digest
 
 
 def _recorded_at(row: Row) -> datetime:

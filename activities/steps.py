@@ -37,7 +37,7 @@ class StepActivities:
         """Record a command that came through Temporal. A refusal is an answer, not a failure."""
         received_at = self.now()
         try:
-            submission = parse_submission(step.submission.encode())
+            submission = parse_submission(step.submission.encode(errors="surrogatepass"))
             _check_task(submission, step.task)
             recorded = await self.queue.record(Handed(submission, received_at))
         except Malformed as error:

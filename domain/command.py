@@ -135,7 +135,7 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
     "endorse": {"item": _ITEM},
     "decline": {"item": _ITEM, "reason": _TEXT},
     "ask_extension": {"reason": _TEXT, "due_on": _DAY},
-    "ask_withdrawal": {"reason": _TEXT},
+    "ask_withdrawal": {"reason": _TEXT, "committed_on": _DAY},
     "grant_extension": {"due_on": _MAYBE_DAY, "note": _NOTE},
     "grant_withdrawal": {"note": _NOTE},
     "refuse": {"item": Field(Kind.CODE, codes=("extension", "withdrawal")), "reason": _TEXT},
@@ -188,8 +188,10 @@ def _fits(field: Field, value: Any) -> bool:  # noqa: ANN401, PLR0911 - one line
             return _reads(parse_instant, value)
         case Kind.PERCENT:
             return type(value) is int and 0 <= value <= 100  # noqa: PLR2004 - a percentage
-        case Kind.IDS | Kind.DIGESTS:
-            return isinstance(value, list) and len(value) <= _MAX_LIST and all(map(_is_id, value))
+        case Kind.IDS:
+            return _is_list(value) and all(map(_is_id, value))
+        case Kind.DIGESTS:
+            return _is_list(value) and all(map(_is_digest, value))
         case Kind.RECURRENCE:
             return _reads(parse_recurrence, value)
 
@@ -199,6 +201,18 @@ def _day(text: str) -> date:
     if day.isoformat() != text:
         raise ValueError("one day has one written form")
     return day
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= _MAX_LIST
+
+
+def _is_digest(value: object) -> bool:
+    """``sha256:`` and 64 hex digits: no words can be smuggled in as the digest of a file."""
+    prefix = "sha256:"
+    if not isinstance(value, str) or not value.startswith(prefix):
+        return False
+    return _reads(lambda digest: _hex(digest, 64), value.removeprefix(prefix))
 
 
 def _is_id(value: object) -> bool:

@@ -15,7 +15,7 @@ from domain.command import Actor, Command, check_arguments
 from domain.lifecycle import EVENTS, allowed, destination
 from domain.refusal import Refused
 from domain.step import answered_update
-from domain.task import Clock, Pending, Role, State, Task
+from domain.task import Clock, Pending, Role, Secrecy, State, Task, Terms
 
 RULES_VERSION = "08-QC/TW.1"
 """Names the rules of this module and of `domain.timetable` in every record."""
@@ -23,6 +23,9 @@ RULES_VERSION = "08-QC/TW.1"
 MAX_AHEAD = timedelta(minutes=5)
 MAX_BEHIND = timedelta(hours=24)
 """How far a giver's watch may differ from the door's."""
+
+MAX_YEARS = 50
+"""A due day further away is a slip of the pen."""
 
 Clocks = dict[str, Clock | None]
 
@@ -62,7 +65,7 @@ def decide(
     if to is None:
         _refuse_state(task, command)
     check_arguments(command.event, command.arguments)
-    _check_issued(command, received_at)
+    check_issued(command, received_at)
     if actor.role not in event.roles:
         raise Refused("role_may_not", event=command.event, role=actor.role)
     if task is None:
@@ -92,7 +95,8 @@ def _refuse_state(task: Task | None, command: Command) -> NoReturn:
     raise Refused("wrong_state", event=command.event, state=task.state, allowed=legal)
 
 
-def _check_issued(command: Command, received_at: datetime) -> None:
+def check_issued(command: Command, received_at: datetime) -> None:
+    """Hold the giver's watch against the door's. Raises Refused."""
     if command.issued_at > received_at + MAX_AHEAD:
         raise Refused("issued_in_future", issued=command.issued_at.isoformat())
     if command.issued_at < received_at - MAX_BEHIND and command.event != "lapse":
@@ -105,11 +109,13 @@ def _check_header(command: Command, at: datetime, calendar: Calendar) -> None:
     issued_on = date.fromisoformat(arguments["issued_on"])
     if issued_on > today:
         raise Refused("document_from_future", issued_on=issued_on.isoformat())
-    if arguments["secrecy"] != "normal" and {"content", "summary"} & arguments.keys():
+    if arguments["secrecy"] != "normal" and {"content", "products", "summary"} & arguments.keys():
         raise Refused("protected_content", secrecy=arguments["secrecy"])
     due_on = arguments.get("due_on")
     if due_on and date.fromisoformat(due_on) < today:
         raise Refused("due_before_assignment", due_on=due_on, today=today.isoformat())
+    if due_on and date.fromisoformat(due_on).year > today.year + MAX_YEARS:
+        raise Refused("due_too_far", due_on=due_on, years=MAX_YEARS)
 
 
 def _check_relation(task: Task, actor: Actor) -> None:
@@ -141,8 +147,11 @@ def _transfer(case: _Case) -> Clocks:
 
 
 def _confirm(case: _Case) -> Clocks:
+    """Art. 6.2a: receipt opens the window for a dispute anew, unless receipt itself is late."""
+    clock = case.task.clocks.get("confirm", case.task.missed.get("confirm"))
+    late = clock is not None and case.at > clock.due
     window = timetable.dispute_clock(case.at, case.calendar)
-    reopened: Clocks = {"dispute": window} if not case.task.kept else {}
+    reopened: Clocks = {} if late or case.task.kept else {"dispute": window}
     return _cleared(case, "confirm") | reopened
 
 
@@ -150,7 +159,8 @@ def _dispute(case: _Case) -> Clocks:
     """Art. 6.2a: within 8 working hours of receipt, and not again once the Office has decided."""
     if case.task.kept:
         raise Refused("dispute_settled", task=case.task.id)
-    if "dispute" not in case.task.clocks:
+    window = case.task.clocks.get("dispute", case.task.dispute_closed)
+    if window is None or case.at > window.due:
         raise Refused("dispute_window_closed", task=case.task.id)
     return _cleared(case, "confirm", "dispute") | {
         "settle": timetable.settle_clock(case.at, case.calendar)
@@ -162,6 +172,8 @@ def _keep(case: _Case) -> Clocks:
 
 
 def _correct(case: _Case) -> Clocks:
+    if case.task.secrecy is not Secrecy.NORMAL and "content" in case.command.arguments:
+        raise Refused("protected_content", secrecy=case.task.secrecy)
     due_on = case.day("due_on")
     replanned: Clocks = _replanned(case, due_on) if due_on else {}
     return replanned | _keep(case) | {"dispute": timetable.dispute_clock(case.at, case.calendar)}
@@ -171,9 +183,12 @@ def _reassign(case: _Case) -> Clocks:
     task = case.task
     if case.command.arguments["lead"] == task.lead:
         raise Refused("same_agency", agency=task.lead)
+    afresh = _afresh(case)
+    # A term that is over by its day may still run to the next working day: those clocks go on.
+    kept = () if afresh else ("due", "final_update")
     return {
-        **_all_cleared(case),
-        **_afresh(case),
+        **{name: None for name in task.clocks if name not in kept},
+        **afresh,
         "confirm": timetable.confirm_clock(case.at, case.calendar),
         "dispute": timetable.dispute_clock(case.at, case.calendar),
     }
@@ -211,7 +226,7 @@ def _endorse(case: _Case) -> Clocks:
         raise Refused("already_endorsed", item=item)
     if item != "report":
         return {}
-    name = answered_update(case.task)
+    name = answered_update(case.task, pending.at)
     if name is None:
         return _evaluation(case)
     clock = case.task.clocks[name]
@@ -228,26 +243,36 @@ def _ask_extension(case: _Case) -> Clocks:
     if case.task.terms.due_on is None:
         raise Refused("no_term_to_extend", task=case.task.id)
     _check_later(case, case.day("due_on"))
+    _check_due(case, case.day("due_on"))
     return {}
 
 
 def _grant_extension(case: _Case) -> Clocks:
     pending = _pending(case, "extension")
-    if not pending.endorsed:
-        raise Refused("not_endorsed", item="extension")
+    _check_endorsed(case, pending, "extension")
     due_on = case.day("due_on") or pending.due_on
     _check_later(case, due_on)
     return _replanned(case, due_on)
 
 
 def _grant_withdrawal(case: _Case) -> Clocks:
-    if not _pending(case, "withdrawal").endorsed:
-        raise Refused("not_endorsed", item="withdrawal")
+    _check_endorsed(case, _pending(case, "withdrawal"), "withdrawal")
     return _all_cleared(case)
 
 
 def _refuse(case: _Case) -> Clocks:
-    _pending(case, case.command.arguments["item"])
+    item = case.command.arguments["item"]
+    _check_endorsed(case, _pending(case, item), item)
+    return {}
+
+
+def _explain(case: _Case) -> Clocks:
+    _check_due(case, case.day("committed_on"))
+    return {}
+
+
+def _ask_withdrawal(case: _Case) -> Clocks:
+    _check_due(case, case.day("committed_on"))
     return {}
 
 
@@ -292,7 +317,15 @@ def _replanned(case: _Case, due_on: date | None) -> Clocks:
         terms, task.priority, task.transferred_at or case.at, case.at, case.calendar
     )
     dropped: Clocks = {name: None for name in task.clocks if name in timetable.TERM_CLOCKS}
-    return dropped | dict(planned)
+    return dropped | dict(planned) | _still_answered(case, terms, planned)
+
+
+def _still_answered(case: _Case, terms: Terms, planned: Mapping[str, Clock]) -> Clocks:
+    """A periodic point that was reported on already is not asked for again."""
+    running = case.task.clocks.get("update")
+    if running is None or "update" not in planned or running.since <= case.at:
+        return {}
+    return {"update": timetable.next_update(terms, running.since, case.calendar)}
 
 
 def _check_due(case: _Case, due_on: date | None) -> None:
@@ -311,6 +344,13 @@ def _check_maker(case: _Case, pending: Pending) -> None:
     """Art. 15.3: a second person approves."""
     if pending.by == case.actor.person:
         raise Refused("maker_is_checker", person=case.actor.person)
+
+
+def _check_endorsed(case: _Case, pending: Pending, item: str) -> None:
+    """Nothing counts before a second person approved it, and nobody decides on what he asked."""
+    if not pending.endorsed:
+        raise Refused("not_endorsed", item=item)
+    _check_maker(case, pending)
 
 
 def _pending(case: _Case, item: str) -> Pending:
@@ -337,6 +377,8 @@ _JUDGES: Mapping[str, Callable[[_Case], Clocks]] = {
     "endorse": _endorse,
     "decline": _decline,
     "ask_extension": _ask_extension,
+    "ask_withdrawal": _ask_withdrawal,
+    "explain": _explain,
     "grant_extension": _grant_extension,
     "grant_withdrawal": _grant_withdrawal,
     "refuse": _refuse,

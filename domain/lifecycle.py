@@ -19,6 +19,7 @@ _NEW = "new"
 _OPEN = tuple(sorted(OPEN_STATES))
 _HELD = tuple(sorted(OPEN_STATES - {State.REGISTERED}))
 _WORKED = (State.CONFIRMED, State.IN_PROGRESS)
+_ASKED = (*_WORKED, State.IN_REVIEW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,9 @@ _LINES = (
     _event("decline", [Role.APPROVER], [*_HELD, State.DONE], SAME, "Art. 15.3"),
     _event("ask_extension", [Role.OFFICER], _WORKED, SAME, "directive, 1c"),
     _event("ask_withdrawal", [Role.OFFICER], _WORKED, SAME, "directive, 1c"),
-    _event("grant_extension", [Role.OFFICE], _WORKED, SAME, "directive, 1c"),
-    _event("grant_withdrawal", [Role.OFFICE], _WORKED, State.WITHDRAWN, "directive, 1c"),
-    _event("refuse", [Role.OFFICE], _WORKED, SAME, "directive, 1c"),
+    _event("grant_extension", [Role.OFFICE], _ASKED, SAME, "directive, 1c"),
+    _event("grant_withdrawal", [Role.OFFICE], _ASKED, State.WITHDRAWN, "directive, 1c"),
+    _event("refuse", [Role.OFFICE], _ASKED, SAME, "directive, 1c"),
     _event("explain", [Role.OFFICER], [*_HELD, State.DONE], SAME, "Art. 15.4"),
     _event("evaluate", [Role.MONITOR], [State.IN_PROGRESS, State.IN_REVIEW, State.DONE], SAME,
            "Art. 6.3", substantive=False),
@@ -114,11 +115,6 @@ def allowed(state: State | None) -> tuple[str, ...]:
     """The events that are legal from ``state``, in the order of the table."""
     legal = set(_MACHINE.get_triggers(_NEW if state is None else state.value))
     return tuple(name for name in EVENTS if name in legal)
-
-
-def sources(event: str) -> tuple[str, ...]:
-    """The states from which ``event`` is legal."""
-    return EVENTS[event].sources
 
 
 def mermaid() -> str:

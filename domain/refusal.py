@@ -1,7 +1,7 @@
 """Why a command, a file or a document was turned down: a stable code and the facts of the case.
 
 The sentence a person reads is made at the edge, in that person's language, from ``code`` and
-``facts`` (see ``cli/messages``). The core never formats text for people.
+``facts`` (see ``messages/``). The core never formats text for people.
 """
 
 from collections.abc import Mapping

@@ -88,15 +88,20 @@ def is_update(name: str) -> bool:
     return name == "update" or name.startswith("update_")
 
 
-def answered_update(task: Task) -> str | None:
-    """The running update clock that an endorsed report answers, or None.
+def answered_update(task: Task, reported: datetime) -> str | None:
+    """The running update clock that a report of that instant answers once endorsed, or None.
 
     A report first makes good everything that was missed; only when nothing was does it answer the
-    next point. So one late report cannot count for two periods.
+    next point, and that only once its period has begun. So no report counts for two periods, and
+    none for a period to come.
     """
     if any(map(is_update, task.missed)):
         return None
-    running = {name: clock.due for name, clock in task.clocks.items() if is_update(name)}
+    running = {
+        name: clock.due
+        for name, clock in task.clocks.items()
+        if is_update(name) and clock.since <= reported
+    }
     return min(running, key=lambda name: running[name], default=None)
 
 
@@ -224,7 +229,8 @@ def _approve(task: Task, _step: Step) -> Task:
     return replace(
         task,
         missed=_without(task.missed, *met),
-        pending=_without(task.pending, "result"),
+        # Nobody can grant any more what was asked for the work.
+        pending=_without(task.pending, "result", "extension", "withdrawal"),
         timeliness=Timeliness.LATE if late else Timeliness.ON_TIME,
         overdue=False,
     )
@@ -262,6 +268,8 @@ def _withdraw(task: Task, _step: Step) -> Task:
 
 def _lapsed(task: Task, name: str, clock: Clock) -> Task:
     """A deadline has passed. A result that stood at the door in time keeps its task in time."""
+    if name == "dispute":
+        return replace(task, dispute_closed=clock)
     if name in WARNINGS:
         return task
     result = task.pending.get("result")

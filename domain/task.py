@@ -78,13 +78,13 @@ def format_recurrence(recurrence: Recurrence) -> dict[str, str | int]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def parse_recurrence(value: Mapping[str, object]) -> Recurrence:
+def parse_recurrence(value: object) -> Recurrence:
     """The recurrence of its written form. Raises ValueError for unknown fields and bad values."""
-    match dict(value):
+    match dict(value) if isinstance(value, Mapping) else {}:
         case {"every": "month" | "quarter" | "year" as every, **rest}:
             day, month = rest.pop("before_day", None), rest.pop("before_month", None)
             if not rest and _within(day, 31) and _within(month, 12 if every == "year" else 0):
-                return Recurrence(every, day, month)  # type: ignore[arg-type]  # narrowed above
+                return Recurrence(every, day, month)
     raise ValueError("not a recurrence")
 
 
@@ -152,6 +152,7 @@ class Task:
     overdue: bool = False
     pending: Mapping[str, Pending] = field(default_factory=dict)
     kept: bool = False
+    dispute_closed: Clock | None = None
     timeliness: Timeliness | None = None
     submitted_at: datetime | None = None
     rating: str | None = None

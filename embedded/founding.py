@@ -14,6 +14,7 @@ from audit.keys import PrivateKey
 from audit.submission import Submission
 from domain.calendars import load
 from domain.directory import ADMINISTRATOR
+from domain.refusal import Refused
 from embedded import keyring
 from embedded.home import Home, write_private
 from gateway.composing import Signer, compose_change
@@ -33,6 +34,9 @@ def make_keys(home: Home) -> None:
     for name in (keyring.LOG, keyring.CLOCK, keyring.ADMINISTRATOR):
         path = keyring.key_path(home, name)
         if not path.exists():
+            if home.is_founded:
+                # A new key would sign what no auditor's key verifies, and no workflow believes.
+                raise Refused("key_file_missing", path=str(path))
             keyring.save_key(path, keyring.new_key(), passphrase)
     log_key = keyring.read_key(keyring.key_path(home, keyring.LOG), passphrase).public
     if not home.origin.exists():

@@ -80,6 +80,7 @@ class Home:
         """Create the directory, for the owner only."""
         for directory in (self.path, self.keys, self.people):
             directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            directory.chmod(_PRIVATE)
 
     @property
     def is_founded(self) -> bool:

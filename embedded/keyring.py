@@ -89,7 +89,7 @@ def save_public(path: Path, key: PublicKey) -> None:
     pem = loaded.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    path.write_bytes(pem)
+    write_private(path, pem)
 
 
 def read_public(path: Path) -> PublicKey:

@@ -56,6 +56,7 @@ def run_worker(home: Home) -> int:
 
 async def _run_worker(home: Home) -> int:
     stop = stop_event()
+    os.umask(0o077)
     keys = keyring.read_log_keys(home)
     log_to(None)
     config = ClientConfig.load_client_connect_config()

@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from activities.recorder import Recorded, no_probe
+from activities.recorder import Recorded, fold, no_probe
 from audit.keys import PublicKey
+from audit.malformed import Malformed
 from domain.snapshot import format_task
 from domain.task import Task
 from store import ledger, queries
@@ -66,7 +67,7 @@ class Driver:
     def hear(self, recorded: Recorded) -> None:
         """Take note of new entries. Returns at once."""
         if recorded.task is not None and recorded.entries:
-            self._loop.call_soon_threadsafe(self._note, recorded)
+            self._loop.call_soon_threadsafe(self._note, recorded.task, recorded)
 
     async def run(self) -> None:
         """Deliver what is heard, and what the outbox still holds from earlier."""
@@ -80,23 +81,22 @@ class Driver:
         """Make sure that each of these tasks has a workflow, told of the log's last entry."""
         for batch in (tasks[at : at + _AT_ONCE] for at in range(0, len(tasks), _AT_ONCE)):
             news = await asyncio.to_thread(self._read, batch)
-            await asyncio.gather(*map(self._tell, news))
+            answers = await asyncio.gather(*map(self._tell, news), return_exceptions=True)
+            for each, answer in zip(news, answers, strict=True):
+                if isinstance(answer, Exception):
+                    log.warning("workflow_not_told", task=each.task.id, error=str(answer))
 
-    async def settle(self) -> None:
+    async def drained(self) -> None:
         """Wait until everything heard so far has been delivered."""
         while self._news or self._busy:
             self._idle.clear()
             await self._idle.wait()
         await self._strike()
 
-    def _note(self, recorded: Recorded) -> None:
-        task = recorded.task
-        if task is None:
-            return
-        entries = [entry.decode() for entry in recorded.entries]
+    def _note(self, task: Task, recorded: Recorded) -> None:
         news = self._news.setdefault(task.id, _News(task, []))
         news.task = task
-        news.entries.extend(entries)
+        news.entries.extend(entry.decode() for entry in recorded.entries)
         self._awake.set()
 
     async def _deliver_for_ever(self) -> None:
@@ -171,12 +171,16 @@ class Driver:
         if not tasks:
             return []
         with self._engine.connect() as connection:
-            found = queries.snapshots(connection, tasks).values()
-            return [
-                _News(task, [row.data.decode() for row in rows])
-                for task in found
-                for rows in [ledger.read_chain(connection, task.id, task.seq - 1)]
-            ]
+            return [news for task in tasks if (news := self._read_one(connection, task))]
+
+    def _read_one(self, connection: Connection, task: str) -> _News | None:
+        """From the log, not from the read model: a workflow sleeps by what it is told here."""
+        try:
+            rows = ledger.read_chain(connection, task)
+            return _News(fold(rows), [rows[-1].data.decode()])
+        except (Malformed, LookupError, ValueError, TypeError) as error:
+            log.warning("chain_unreadable", task=task, error=str(error))
+            return None
 
     async def _strike(self) -> None:
         if self._delivered:

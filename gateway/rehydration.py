@@ -35,7 +35,7 @@ async def rehydrate(client: Client, engine: Engine, driver: Driver) -> Rehydrate
     needed = await asyncio.to_thread(_needed, engine)
     running = await _running(client)
     missing = tuple(sorted(needed.keys() - running.keys()))
-    behind = tuple(sorted(t for t, seq in needed.items() if running.get(t, seq) < seq))
+    behind = tuple(sorted(t for t, seq in needed.items() if running.get(t, seq) != seq))
     await driver.drive([*missing, *behind])
     return Rehydrated(len(needed), missing, behind)
 

@@ -1,11 +1,11 @@
 """What is asked of the read model and the outbox. Nothing here writes to the log."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, text
+from sqlalchemy import Connection, Select, func, select, text
 
 from domain.snapshot import parse_task
 from domain.task import OPEN_STATES, Task
@@ -67,15 +67,6 @@ def get_task(connection: Connection, task: str) -> Task | None:
     return parse_task(json.loads(snapshot)) if snapshot else None
 
 
-def get_title(connection: Connection, task: str) -> str:
-    return connection.scalar(select(_T.title).where(_T.id == task)) or ""
-
-
-def existing(connection: Connection, tasks: Iterable[str]) -> set[str]:
-    """Those of ``tasks`` that are registered."""
-    return set(connection.scalars(select(_T.id).where(_T.id.in_(list(tasks)))))
-
-
 def counts(connection: Connection) -> dict[str, int]:
     """Tasks by state, and those overdue under ``overdue``."""
     by_state = select(_T.state, func.count()).group_by(_T.state)
@@ -109,20 +100,13 @@ def posted(connection: Connection, limit: int = 1_000) -> dict[str, int]:
 def unpost(connection: Connection, delivered: Mapping[str, int]) -> None:
     """Strike from the outbox what has been delivered, unless more has come in since."""
     query = text("DELETE FROM outbox WHERE task = :task AND seq <= :seq")
-    connection.execute(query, [{"task": t, "seq": s} for t, s in delivered.items()])
+    connection.execute(query, [{"task": t, "seq": s} for t, s in sorted(delivered.items())])
 
 
 def last_entries(connection: Connection, limit: int) -> list[bytes]:
     """The newest entries, newest first."""
     query = select(schema.entry.c.data).order_by(schema.entry.c.id.desc()).limit(limit)
     return [bytes(data) for data in connection.scalars(query)]
-
-
-def snapshots(connection: Connection, tasks: Sequence[str]) -> dict[str, Task]:
-    """The read model's tasks of these ids."""
-    query = select(_T.id, _T.snapshot).where(_T.id.in_(bindparam("tasks", expanding=True)))
-    rows = connection.execute(query, {"tasks": list(tasks)})
-    return {id_: parse_task(json.loads(snapshot)) for id_, snapshot in rows}
 
 
 def shown_tasks(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,19 +10,20 @@ Deadlines are absolute instants from the log's entries: nothing here computes or
 
 import asyncio
 import base64
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from audit.keys import load_public
     from audit.malformed import Malformed
     from domain.instants import format_instant
     from domain.snapshot import format_task, parse_task
-    from domain.step import evolve
+    from domain.step import Step, evolve
     from domain.task import Task
     from workflows import attributes
     from workflows.details import details
@@ -45,8 +46,12 @@ ROLL_AT_EVENTS = 256
 
 _AGAIN = timedelta(seconds=1)
 _PATIENCE = timedelta(seconds=10)
+_LATER = timedelta(minutes=1)
 _RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
+    initial_interval=timedelta(milliseconds=100),
+    maximum_interval=timedelta(seconds=5),
+    # A log that can't be read is not better a moment later.
+    non_retryable_error_types=["ValueError", "KeyError", "TypeError", "Malformed", "Refused"],
 )
 
 
@@ -74,7 +79,9 @@ class TaskWorkflow:
         """Until the task is closed and nothing is awaited any more."""
         while True:
             if self._behind:
-                await self._catch_up()
+                await self._despite_failure(self._catch_up)
+            if self._task is None:
+                continue
             task = self._known()
             self._show(task)
             if not task.is_open and not task.clocks:
@@ -104,7 +111,10 @@ class TaskWorkflow:
     @workflow.signal(name="submit_signal")
     async def submit_signal(self, submit: Submit) -> None:
         """The same for a giver who doesn't wait for the answer."""
-        await self._record(submit)
+        try:
+            await self._record(submit)
+        except ActivityError as error:
+            workflow.logger.error("a command could not be recorded: %s", error.cause)
 
     @workflow.query(name="task")
     def task(self) -> dict[str, Any] | None:
@@ -113,21 +123,21 @@ class TaskWorkflow:
 
     def _follow_one(self, text: str) -> None:
         if self._task is None:
+            self._behind = True
             return
         try:
             step = read_entry(self._start.task, text, self._log_key)
-            if step.seq <= self._task.seq:
-                return
-            if step.seq > self._task.seq + 1:
+            if step.seq == self._task.seq + 1:
+                self._task = evolve(self._task, step)
+            elif step.seq > self._task.seq or _contradicts(self._task, step):
                 self._behind = True
-                return
-            self._task = evolve(self._task, step)
         except (Malformed, ValueError, KeyError, TypeError) as error:
             # Anyone who may write to the namespace can signal: it must not block the workflow.
             workflow.logger.warning("passed over an entry that is not the log's: %s", error)
 
     async def _record(self, submit: Submit) -> Answer:
         async with self._lock:
+            before = self._task
             answer: Answer = await workflow.execute_local_activity(
                 RECORD_STEP,
                 RecordStep(self._start.task, submit.submission),
@@ -135,12 +145,23 @@ class TaskWorkflow:
                 start_to_close_timeout=_PATIENCE,
                 retry_policy=_RETRY,
             )
-            self._adopt(answer.snapshot)
+            self._adopt(answer.snapshot, before)
             return answer
+
+    async def _despite_failure(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A log that can't be read now ends no workflow: it is asked again later."""
+        try:
+            await work()
+        except ActivityError as error:
+            workflow.logger.error("the log could not be read: %s", error.cause)
+            self._behind = True
+            await workflow.sleep(_LATER)
 
     async def _catch_up(self) -> None:
         """Learn from the log what was missed."""
         async with self._lock:
+            # A gap that shows while we look asks for another look.
+            self._behind, before = False, self._task
             answer: Answer = await workflow.execute_local_activity(
                 LOOK_UP,
                 self._start.task,
@@ -150,12 +171,12 @@ class TaskWorkflow:
             )
             if answer.snapshot is None:
                 raise ApplicationError("the log has no such task", non_retryable=True)
-            self._behind = False
-            self._adopt(answer.snapshot)
+            self._adopt(answer.snapshot, before)
 
     async def _settle(self) -> None:
         """Have recorded what has run out by now."""
         async with self._lock:
+            before = self._task
             answer: Answer = await workflow.execute_local_activity(
                 SETTLE,
                 Settle(self._start.task, format_instant(workflow.now())),
@@ -163,7 +184,7 @@ class TaskWorkflow:
                 start_to_close_timeout=_PATIENCE,
                 retry_policy=_RETRY,
             )
-            self._adopt(answer.snapshot)
+            self._adopt(answer.snapshot, before)
 
     async def _await_change(self, task: Task) -> None:
         """Sleep until the nearest deadline, or until another one is nearest, or none is to come."""
@@ -175,7 +196,7 @@ class TaskWorkflow:
                 timeout=max(due - workflow.now(), timedelta(0)) if due else None,
             )
         except TimeoutError:
-            await self._settle()
+            await self._despite_failure(self._settle)
             if _awaited(self._known()) == awaited:
                 # The recorder's clock is behind ours by a little.
                 await workflow.sleep(_AGAIN)
@@ -198,12 +219,15 @@ class TaskWorkflow:
             raise ApplicationError("the task is not known yet")
         return self._task
 
-    def _adopt(self, snapshot: dict[str, Any] | None) -> None:
-        """Take over the log's view, unless a later one came in meanwhile."""
+    def _adopt(self, snapshot: dict[str, Any] | None, before: Task | None) -> None:
+        """Take over the log's view, unless a later one came in since ``before`` was asked with.
+
+        When nothing came in, the log is right even if it knows less: it was restored.
+        """
         if snapshot is None:
             return
         task = parse_task(snapshot)
-        if self._task is None or task.seq > self._task.seq:
+        if self._task is None or self._task is before or task.seq > self._task.seq:
             self._task = task
 
     async def _keep_shown(self) -> None:
@@ -224,6 +248,11 @@ class TaskWorkflow:
         if changed:
             workflow.upsert_search_attributes(changed)
         workflow.set_current_details(details(task))
+
+
+def _contradicts(task: Task, step: Step) -> bool:
+    """Whether the log's last entry is another than the one we know by its number."""
+    return step.seq == task.seq and step.leaf != task.head
 
 
 def _awaited(task: Task) -> tuple[datetime | None, bool]:

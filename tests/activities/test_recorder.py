@@ -1,5 +1,6 @@
 """The arbiter on both databases: once each, in order, all or nothing, never changed after."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +14,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from activities.queue import RecorderQueue, Stopped
 from activities.recorder import Handed, Recorded, Recorder, Timeout
+from activities.signing import LogKeys
 from audit.entry import command_digest, open_command, open_record, parse_entry
+from domain.calendars import load
 from domain.refusal import Refused
 from domain.task import State
 from gateway.composing import Signer, compose, compose_change
-from store.engine import writing
-from tests.support.world import World, key_of, spki_of
+from store.engine import open_engine, writing
+from store.upgrade import upgrade
+from tests.support.world import HEADER, START, World, key_of, spki_of
 
 
 @pytest.fixture
@@ -242,6 +246,89 @@ def test_a_guessed_clock_command_id_blocks_no_deadline(world: World) -> None:
     lapse = parse_entry(world.chain(task.id)[-1].data)
     assert open_command(lapse.command).text("id") not in ids
     assert command_digest(lapse.command) == open_record(lapse.record).text("command")
+
+
+def test_a_stranger_cannot_found_an_empty_log(database_url: str) -> None:
+    """The door is open a moment before the log is founded, and its name is no secret."""
+    engine = open_engine(database_url)
+    upgrade(engine)
+    keys = LogKeys("empty.example/log", key_of("log"), key_of("clock"))
+    recorder = Recorder(engine, keys, load(), lambda: START)
+    mallory = key_of("mallory")
+    founding = {"administrator": spki_of(mallory), "clock": spki_of(key_of("mallory's clock"))}
+    signer = Signer(mallory, "log", "administrator")
+    submission = compose_change(keys.origin, None, "found", founding, signer, START)
+    assert _code(recorder.record([Handed(submission, START)])[0]) == "other_log"
+    engine.dispose()
+
+
+def test_a_change_of_the_directory_under_another_header_is_refused(world: World) -> None:
+    arguments = {"agency": "new", "name_vi": "Mới", "name_en": "New"}
+    other = {**world.founding, "clock": spki_of(key_of("other"))}
+    signer = world.administrator
+    submission = compose_change(world.origin, other, "add_agency", arguments, signer, world.now)
+    assert _code(world.hand_in(submission)) == "other_task"
+
+
+def test_a_clock_that_steps_back_between_receipt_and_record_is_not_recorded(world: World) -> None:
+    task = world.assigned()
+    received = world.now + timedelta(seconds=5)
+    world.forward(seconds=5)
+    submission = world.submission(task, "confirm", role="officer")
+    times = iter([received, received, *[received - timedelta(seconds=1)] * 9])
+    recorder = Recorder(world.engine, world.keys, world.calendar, lambda: next(times))
+    answer = recorder.record([Handed(submission, received)])[0]
+    assert isinstance(answer, Recorded)
+    record = open_record(parse_entry(world.chain(task.id)[-1].data).record)
+    assert record.text("recorded_at") >= record.text("received_at")
+
+
+def test_a_task_id_that_temporal_could_not_take_is_refused(world: World) -> None:
+    for name in ("a" * 121, "-", "a b", "directory"):
+        submission = world.submission(name, "register", HEADER, role="office")
+        assert _code(world.hand_in(submission)) in {"subject_unknown", "unknown_event"}
+
+
+def test_a_dispute_in_time_is_heard_although_the_window_was_closed_meanwhile(
+    world: World,
+) -> None:
+    task = world.assigned()
+    in_time = task.clocks["dispute"].due - timedelta(seconds=1)
+    world.forward_to(task.clocks["dispute"].due + timedelta(seconds=1))
+    reason = {"reason": "Không thuộc thẩm quyền"}
+    dispute = world.submission(task, "dispute", reason, role="officer", issued_at=in_time)
+    world.tick(task)
+    assert isinstance(world.hand_in(dispute, received_at=in_time), Recorded)
+
+
+async def test_a_giver_who_stops_waiting_harms_nobody(tmp_path: Path) -> None:
+    world = World(f"sqlite:///{tmp_path / 'log.sqlite'}")
+    tasks = [world.assigned(f"T-{number}") for number in range(2)]
+    jobs = [Handed(world.submission(t, "confirm", role="officer"), world.now) for t in tasks]
+    queue = RecorderQueue(world.recorder, lambda _recorded: None)
+    with writing(world.engine):
+        # The recorder is busy with the first job; its giver goes away.
+        first = asyncio.create_task(queue.record(jobs[0]))
+        await asyncio.sleep(0.1)
+        first.cancel()
+    second = await asyncio.wait_for(queue.record(jobs[1]), 10)
+    assert second.chain == "T-1"
+    queue.stop()
+    world.close()
+
+
+async def test_a_listener_that_fails_does_not_cost_the_receipt(tmp_path: Path) -> None:
+    world = World(f"sqlite:///{tmp_path / 'log.sqlite'}")
+    task = world.assigned()
+
+    def fail(_recorded: Recorded) -> None:
+        raise RuntimeError("the loop is closed")
+
+    queue = RecorderQueue(world.recorder, fail)
+    job = Handed(world.submission(task, "confirm", role="officer"), world.now)
+    assert (await asyncio.wait_for(queue.record(job), 10)).chain == task.id
+    queue.stop()
+    world.close()
 
 
 def test_a_full_disk_loses_nothing_and_says_so(tmp_path: Path) -> None:

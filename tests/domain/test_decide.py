@@ -1,16 +1,17 @@
 """Every cell of the lifecycle walked, and what each step may and does."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from domain import timetable
+from domain.command import Actor
 from domain.decide import MAX_AHEAD, MAX_BEHIND, decide, due_clocks
 from domain.lifecycle import EVENTS, allowed, destination
 from domain.refusal import Refused
-from domain.task import State, Timeliness
+from domain.task import Role, State, Timeliness
 from tests.support.walking import CLOCK, REASON, REPORT, TEXT, Walk, actor, walk_to
 
 ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
@@ -24,7 +25,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "endorse": {"item": "explanation"},
     "decline": {"item": "explanation", **REASON},
     "ask_extension": {**REASON, "due_on": "2026-08-31"},
-    "ask_withdrawal": REASON,
+    "ask_withdrawal": {**REASON, "committed_on": "2026-08-31"},
     "refuse": {"item": "extension", **REASON},
     "explain": REASON,
     "evaluate": {"rating": "met"},
@@ -69,12 +70,18 @@ PREPARE: Mapping[str, Callable[[Walk], Walk]] = {
 }
 
 
+# What is asked for while the work goes on may be decided while its result is in review.
+ASKED_BEFORE = {"grant_extension", "grant_withdrawal", "refuse"}
+
+
 def ready(event: str, state: State) -> Walk:
     """A task in ``state`` on which all that ``event`` needs has been done."""
     if event == "evaluate" and state is State.IN_REVIEW:
         return reported(walk_to(State.IN_PROGRESS)).do("submit", REPORT)
-    walk = walk_to(state)
     prepare = PREPARE.get(event)
+    if event in ASKED_BEFORE and state is State.IN_REVIEW and prepare:
+        return prepare(walk_to(State.IN_PROGRESS)).do("submit", REPORT)
+    walk = walk_to(state)
     return prepare(walk) if prepare else walk
 
 
@@ -401,8 +408,10 @@ def test_a_granted_withdrawal_ends_the_task_and_stops_every_clock() -> None:
 
 
 def test_a_withdrawal_that_the_approver_has_not_endorsed_is_not_granted() -> None:
-    walk = walk_to(State.CONFIRMED).do("ask_withdrawal", REASON)
+    walk = walk_to(State.CONFIRMED).do("ask_withdrawal", ARGUMENTS["ask_withdrawal"])
     assert walk.refused("grant_withdrawal", by="office") == "not_endorsed"
+    assert walk.refused("refuse", {"item": "withdrawal", **REASON}, by="office") == "not_endorsed"
+    walk.do("endorse", {"item": "withdrawal"}, by="approver")
     walk.do("refuse", {"item": "withdrawal", **REASON}, by="office")
     assert walk.refused("grant_withdrawal", by="office") == "nothing_pending"
 
@@ -470,3 +479,34 @@ def test_a_standing_task_gets_its_next_update_when_one_is_missed() -> None:
     assert walk.task.clocks["update"].due > walk.now
     assert walk.task.clocks["update"].due > first.due
     assert not walk.task.overdue
+
+
+def test_a_term_over_a_weekend_goes_on_with_the_agency_that_takes_over() -> None:
+    """Due Saturday 6 June 2026, so until Monday 8 June 24:00; reassigned that Monday morning."""
+    walk = Walk(due_on="2026-06-06")
+    walk.now = datetime(2026, 6, 5, 1, 0, tzinfo=UTC)
+    walk.do("transfer", by="office")
+    walk.do("dispute", REASON)
+    walk.now = datetime(2026, 6, 8, 3, 0, tzinfo=UTC)
+    walk.do("reassign", {**REASON, "lead": "sxd"}, by="office")
+    assert walk.task.clocks["due"].due == datetime(2026, 6, 8, 17, 0, tzinfo=UTC)
+    assert "final_update" in walk.task.clocks
+
+
+def test_a_report_does_not_count_for_a_period_that_has_not_begun() -> None:
+    walk = Walk(due_on=None, updates={"every": "month"}).do("transfer", by="office")
+    walk.do("confirm").do("start")
+    first = walk.task.clocks["update"].due
+    for _ in range(3):
+        walk.do("report", REPORT).do("endorse", {"item": "report"}, by="approver")
+    assert walk.task.clocks["update"].since == first
+
+
+def test_nobody_decides_on_what_he_asked_for_himself() -> None:
+    walk = walk_to(State.CONFIRMED).do("ask_extension", ARGUMENTS["ask_extension"])
+    walk.do("endorse", {"item": "extension"}, by="approver")
+    task = walk.task
+    asker = Actor(task.pending["extension"].by, "vp", Role.OFFICE)
+    command = walk.command("grant_extension", {}, asker, walk.now)
+    with pytest.raises(Refused, match="maker_is_checker"):
+        decide(task, command, asker, walk.now, walk.calendar)

@@ -77,7 +77,7 @@ def test_only_points_of_update_are_answered_by_reports() -> None:
 
 def test_an_endorsed_report_answers_the_next_point_of_update() -> None:
     walk = walk_to(State.IN_PROGRESS)
-    assert answered_update(walk.task) == "update_half"
+    assert answered_update(walk.task, walk.now) == "update_half"
     walk.do("report", REPORT)
     assert "update_half" in walk.task.clocks, "a report counts once it is endorsed"
     walk.do("endorse", {"item": "report"}, by="approver")
@@ -236,7 +236,7 @@ _ARGUMENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "endorse": _ITEMS.map(lambda item: {"item": item}),
     "decline": _ITEMS.map(lambda item: {"item": item, **REASON}),
     "ask_extension": _DAYS.map(lambda day: {**REASON, "due_on": day}),
-    "ask_withdrawal": st.just(REASON),
+    "ask_withdrawal": st.just({**REASON, "committed_on": "2026-12-31"}),
     "grant_extension": st.just({}) | _DAYS.map(lambda day: {"due_on": day}),
     "refuse": st.sampled_from(["extension", "withdrawal"]).map(
         lambda item: {"item": item, **REASON}

@@ -69,7 +69,7 @@ class Running:
         """Wait until the workflow knows the task's last step."""
         async with asyncio.timeout(seconds):
             while True:
-                await self.service.driver.settle()
+                await self.service.driver.drained()
                 known = await self.known(task)
                 if known.seq >= task.seq:
                     return known

@@ -1,11 +1,12 @@
 """However a workflow came to lag behind the log, it catches up by itself, timers and all."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert, update
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -15,7 +16,7 @@ from activities.rebuilding import rebuild
 from domain.snapshot import format_task
 from domain.task import State
 from gateway.rehydration import rehydrate
-from store import queries
+from store import queries, schema
 from store.engine import writing
 from store.schema import READ_MODEL
 from tests.support.histories import assigned
@@ -146,3 +147,31 @@ async def test_the_read_model_is_rebuilt_from_the_log_alone(service: Running) ->
     assert shown is not None
     assert format_task(shown) == format_task(task)
     assert rebuilt.tasks == 1
+
+
+async def test_a_row_changed_on_the_screen_moves_no_timer(service: Running) -> None:
+    """A workflow that starts again takes its deadlines from the log."""
+    task = await assigned(service)
+    await service.follow(task)
+    changed = json.dumps(format_task(task)).replace(f'"{task.clocks["confirm"].due:%Y}-', '"2099-')
+    with writing(service.service.engine) as connection:
+        connection.execute(update(schema.task).values(snapshot=changed))
+    await service.handle(task).terminate("and the row was changed")
+    await rehydrated(service)
+    known = await service.follow(task)
+    assert known.clocks == task.clocks
+
+
+async def test_one_chain_that_cannot_be_read_hinders_no_other(service: Running) -> None:
+    broken, sound = await assigned(service, "T-1"), await assigned(service, "T-2")
+    await service.follow(sound)
+    await service.handle(sound).terminate("somebody's mistake")
+    with writing(service.service.engine) as connection:
+        connection.exec_driver_sql("DROP TRIGGER entry_no_update")
+        values = {"data": b"{}"}
+        connection.execute(
+            update(schema.entry).where(schema.entry.c.chain == broken.id).values(**values)
+        )
+        connection.execute(insert(schema.outbox).values(task=broken.id, seq=9))
+    await rehydrated(service)
+    assert (await service.follow(sound)).clocks == sound.clocks

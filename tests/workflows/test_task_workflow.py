@@ -128,7 +128,8 @@ async def test_garbage_and_forged_entries_in_a_signal_change_nothing(service: Ru
     theirs = service.world.chain(other.id)[-1].data.decode()
     forged = mine.replace('"v":1', '"v":2')
     await service.handle(task).signal("follow", Follow(["", "{}", forged, theirs, mine]))
-    await service.handle(task).signal("submit_signal", Submit("not a submission"))
+    for text in ("not a submission", "\ud800"):
+        await service.handle(task).signal("submit_signal", Submit(text))
     known = await service.known(task)
     assert known.seq == task.seq
     task = await service.do(task, "confirm", role="officer")
