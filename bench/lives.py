@@ -64,9 +64,9 @@ class Author:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def write(self, task: str, walks: int = 1) -> Life:
-        """A life with the steps of `WALK`; with more ``walks``, that many reports in their place."""
-        events = WALK if walks == 1 else (*WALK[:2], *([WALK[2]] * walks))
+    def write(self, task: str, reports: int = 0) -> Life:
+        """The steps of `WALK`; with ``reports``, confirm, start and that many of those."""
+        events = (*WALK[:2], *([WALK[2]] * reports)) if reports else WALK
         opening = self._steps(task, None, OPENING)
         return Life(task, opening, self._steps(task, opening[-1].recorded.task, events))
 

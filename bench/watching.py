@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from temporalio import client, worker, workflow
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
@@ -78,12 +79,9 @@ def watching() -> Iterator[Watch]:
     watch = Watch()
     original = BridgeWorker.complete_workflow_activation
 
-    async def complete(self: BridgeWorker, completion: WorkflowActivationCompletion) -> None:
-        await original(self, completion)
+    async def complete(worker: BridgeWorker, completion: WorkflowActivationCompletion) -> None:
+        await original(worker, completion)
         watch.completed(completion.run_id)
 
-    BridgeWorker.complete_workflow_activation = complete  # type: ignore[method-assign]
-    try:
+    with patch.object(BridgeWorker, "complete_workflow_activation", complete):
         yield watch
-    finally:
-        BridgeWorker.complete_workflow_activation = original  # type: ignore[method-assign]
