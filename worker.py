@@ -20,7 +20,7 @@ from temporalio.api.operatorservice.v1 import (
 )
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.queue import RecorderQueue
@@ -146,7 +146,13 @@ def workflow_runner() -> SandboxedWorkflowRunner:
     """The sandbox, without loading the pure rooms anew for each run."""
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(
-            "audit", "domain", "transitions", "workflows.messages"
+            "audit",
+            "domain",
+            "transitions",
+            "workflows.attributes",
+            "workflows.details",
+            "workflows.following",
+            "workflows.messages",
         )
     )
 
@@ -160,6 +166,7 @@ def _worker(client: Client, settings: Settings, activities: StepActivities) -> W
         workflow_runner=workflow_runner(),
         graceful_shutdown_timeout=_DRAIN,
         max_cached_workflows=settings.max_cached_workflows,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         sticky_queue_schedule_to_start_timeout=settings.takeover,
     )
 

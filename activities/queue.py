@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from queue import SimpleQueue
 
 import structlog
@@ -29,16 +30,24 @@ class Stopped(Exception):
     """The queue takes no more jobs: the service is going down, or has more than it can do."""
 
 
+class Asker(Enum):
+    """On whose behalf a job was handed in: that decides who has yet to hear of it."""
+
+    DOOR = auto()
+    WORKFLOW = auto()
+
+
 @dataclass
 class _Waiting:
     job: Job
+    asker: Asker
     answer: "Future[Recorded]" = field(default_factory=Future)
 
 
 class RecorderQueue:
     """`submit` from any thread or event loop; answers come after the commit."""
 
-    def __init__(self, recorder: Recorder, on_recorded: Callable[[Recorded], None]) -> None:
+    def __init__(self, recorder: Recorder, on_recorded: Callable[[Recorded, Asker], None]) -> None:
         """``on_recorded`` is called on the queue's thread for each answer, before its giver."""
         self._recorder = recorder
         self._on_recorded = on_recorded
@@ -47,17 +56,17 @@ class RecorderQueue:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> "Future[Recorded]":
+    def submit(self, job: Job, asker: Asker = Asker.DOOR) -> "Future[Recorded]":
         """A future that ends with the record, or with Refused, or with the database's error."""
         if self._stopped or self._jobs.qsize() >= MAX_WAITING:
             raise Stopped
-        waiting = _Waiting(job)
+        waiting = _Waiting(job, asker)
         self._jobs.put(waiting)
         return waiting.answer
 
-    async def record(self, job: Job) -> Recorded:
+    async def record(self, job: Job, asker: Asker = Asker.DOOR) -> Recorded:
         """The record of ``job``. Raises Refused."""
-        return await asyncio.wrap_future(self.submit(job))
+        return await asyncio.wrap_future(self.submit(job, asker))
 
     def stop(self) -> None:
         """Finish what was accepted, then end. Blocks until it is done."""
@@ -96,12 +105,12 @@ class RecorderQueue:
             if isinstance(answer, Refused):
                 waiting.answer.set_exception(answer)
             else:
-                self._tell(answer)
+                self._tell(answer, waiting.asker)
                 waiting.answer.set_result(answer)
 
-    def _tell(self, recorded: Recorded) -> None:
+    def _tell(self, recorded: Recorded, asker: Asker) -> None:
         """What nobody hears now is in the outbox."""
         try:
-            self._on_recorded(recorded)
+            self._on_recorded(recorded, asker)
         except Exception as error:  # noqa: BLE001 - whatever it was, the giver gets the receipt
             log.warning("news_not_heard", chain=recorded.chain, error=str(error))

@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.queue import RecorderQueue
+from activities.queue import Asker, RecorderQueue
 from activities.recorder import Handed, Recorder, Timeout
 from activities.unsealing import TASK_PREFIX
 from audit.entry import open_command
@@ -39,7 +39,7 @@ class StepActivities:
         try:
             submission = parse_submission(step.submission.encode(errors="surrogatepass"))
             _check_task(submission, step.task)
-            recorded = await self.queue.record(Handed(submission, received_at))
+            recorded = await self.queue.record(Handed(submission, received_at), Asker.WORKFLOW)
         except Malformed as error:
             return Answer(None, refused=error.code, facts={"detail": error.detail})
         except Refused as refusal:
@@ -49,7 +49,8 @@ class StepActivities:
     @activity.defn(name=SETTLE)
     async def settle_deadlines(self, settle: Settle) -> Answer:
         """Record what ran out. Safe to repeat: what is recorded does not run out twice."""
-        recorded = await self.queue.record(Timeout(settle.task, parse_instant(settle.at)))
+        ran_out = Timeout(settle.task, parse_instant(settle.at))
+        recorded = await self.queue.record(ran_out, Asker.WORKFLOW)
         return Answer(_snapshot(recorded.task))
 
     @activity.defn(name=LOOK_UP)

@@ -30,6 +30,9 @@ _STOP_SECONDS = 10.0
 _RESTART_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
+# A server for many shards reads each one's tasks at most 20 times a second. This one has a single
+# shard and a single user: a step alone would wait up to 50 ms for its turn.
+_SETTINGS = ("history.transferProcessorMaxPollRPS=2000",)
 # Resolved before the fork: between fork and exec nothing may be loaded.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -124,6 +127,8 @@ async def _start(
     arguments += ["--log-level", "warn"]
     for pragma in _PRAGMAS:
         arguments += ["--sqlite-pragma", pragma]
+    for setting in _SETTINGS:
+        arguments += ["--dynamic-config-value", setting]
     for name, kind in attributes.TYPES.items():
         arguments += ["--search-attribute", f"{name}={kind}"]
     with output.open("ab") as file:

@@ -15,7 +15,9 @@ import structlog
 from sqlalchemy import Connection, Engine
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError, RPCStatusCode
 
+from activities.queue import Asker
 from activities.recorder import Recorded, fold, no_probe
 from audit.keys import PublicKey
 from audit.malformed import Malformed
@@ -61,12 +63,18 @@ class Driver:
         self._news: dict[str, _News] = {}
         self._busy: set[str] = set()
         self._delivered: dict[str, int] = {}
-        self._awake = asyncio.Event()
+        self._started: set[str] = set()
+        self._ready: asyncio.Queue[str] = asyncio.Queue()
         self._idle = asyncio.Event()
 
-    def hear(self, recorded: Recorded) -> None:
+    def hear(self, recorded: Recorded, asker: Asker) -> None:
         """Take note of new entries. Returns at once."""
-        if recorded.task is not None and recorded.entries:
+        if recorded.task is None or not recorded.entries:
+            return
+        if asker is Asker.WORKFLOW:
+            # It learns of them by the answer, which Temporal repeats until it has come.
+            self._loop.call_soon_threadsafe(self._note_delivered, recorded.task)
+        else:
             self._loop.call_soon_threadsafe(self._note, recorded.task, recorded)
 
     async def run(self) -> None:
@@ -94,24 +102,33 @@ class Driver:
         await self._strike()
 
     def _note(self, task: Task, recorded: Recorded) -> None:
-        news = self._news.setdefault(task.id, _News(task, []))
-        news.task = task
-        news.entries.extend(entry.decode() for entry in recorded.entries)
-        self._awake.set()
+        entries = [entry.decode() for entry in recorded.entries]
+        news = self._news.get(task.id)
+        if news is None:
+            self._add(_News(task, entries))
+        else:
+            news.task = task
+            news.entries.extend(entries)
+
+    def _note_delivered(self, task: Task) -> None:
+        self._delivered[task.id] = task.seq
+
+    def _add(self, news: _News) -> None:
+        """Queue what is not queued yet. A busy task's turn comes when it is no longer busy."""
+        self._news[news.task.id] = news
+        if news.task.id not in self._busy:
+            self._ready.put_nowait(news.task.id)
 
     async def _deliver_for_ever(self) -> None:
         while True:
-            task = next((task for task in self._news if task not in self._busy), None)
-            if task is None:
-                self._awake.clear()
-                await self._awake.wait()
-                continue
+            task = await self._ready.get()
             self._busy.add(task)
             try:
                 await self._deliver(self._news.pop(task))
             finally:
                 self._busy.discard(task)
-                self._awake.set()
+                if task in self._news:
+                    self._ready.put_nowait(task)
                 self._idle.set()
 
     async def _deliver(self, news: _News) -> None:
@@ -128,6 +145,8 @@ class Driver:
 
     async def _tell(self, news: _News) -> None:
         """Signal the workflow, starting it where there is none."""
+        if news.task.id in self._started and await self._signalled(news):
+            return
         await self._client.start_workflow(
             WORKFLOW,
             TaskStart(news.task.id, self._log_key, format_task(news.task)),
@@ -139,6 +158,19 @@ class Driver:
             start_signal=FOLLOW,
             start_signal_args=[Follow(news.entries)],
         )
+        self._started.add(news.task.id)
+
+    async def _signalled(self, news: _News) -> bool:
+        """A signal alone is the cheaper way to a workflow that runs; whether it still did."""
+        workflow = self._client.get_workflow_handle(news.task.id)
+        try:
+            await workflow.signal(FOLLOW, Follow(news.entries))
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            self._started.discard(news.task.id)
+            return False
+        return True
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -159,8 +191,8 @@ class Driver:
             and self._delivered.get(task, 0) < seq
         ]
         for news in await asyncio.to_thread(self._read, unheard):
-            self._news.setdefault(news.task.id, news)
-        self._awake.set()
+            if news.task.id not in self._news:
+                self._add(news)
 
     def _posted(self) -> dict[str, int]:
         with self._engine.connect() as connection:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, TextClause, text
 
 from audit.commitment import Opening
 from domain.instants import format_instant
@@ -35,13 +35,22 @@ _LOCK = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(chain, 0))"
     " FROM (SELECT unnest(CAST(:chains AS text[])) AS chain ORDER BY 1) AS sorted"
 )
-_HEADS = text(
-    "SELECT chain, seq, leaf FROM entry AS e WHERE chain IN :chains"
-    " AND seq = (SELECT max(seq) FROM entry WHERE chain = e.chain)"
-).bindparams(bindparam("chains", expanding=True))
-_COMMANDS = text(f"SELECT {_COLUMNS} FROM entry WHERE command IN :commands").bindparams(
-    bindparam("commands", expanding=True)
-)
+# A list goes in as one value: an IN that expands would be compiled again for every step.
+_AMONG = {
+    "sqlite": "IN (SELECT value FROM json_each(:names))",
+    "postgresql": "= ANY(CAST(:names AS text[]))",
+}
+_HEADS = {
+    dialect: text(
+        f"SELECT chain, seq, leaf FROM entry AS e WHERE chain {among}"
+        " AND seq = (SELECT max(seq) FROM entry WHERE chain = e.chain)"
+    )
+    for dialect, among in _AMONG.items()
+}
+_COMMANDS = {
+    dialect: text(f"SELECT {_COLUMNS} FROM entry WHERE command {among}")
+    for dialect, among in _AMONG.items()
+}
 _CHAIN = text(f"SELECT {_COLUMNS} FROM entry WHERE chain = :chain AND seq > :after ORDER BY seq")
 _ALL = text(f"SELECT {_COLUMNS} FROM entry WHERE id > :after ORDER BY id LIMIT :limit")
 _INSERT = text(
@@ -79,13 +88,13 @@ def lock(connection: Connection, chains: Iterable[str]) -> None:
 
 def heads(connection: Connection, chains: Iterable[str]) -> dict[str, tuple[int, str]]:
     """The last seq and leaf hash of each chain that has one. Lock first."""
-    rows = connection.execute(_HEADS, {"chains": sorted(set(chains))})
+    rows = connection.execute(_HEADS[connection.dialect.name], _named(connection, set(chains)))
     return {chain: (seq, leaf) for chain, seq, leaf in rows}
 
 
 def by_command(connection: Connection, commands: Sequence[str]) -> dict[str, Row]:
     """The entries of those of ``commands`` that were recorded already."""
-    rows = connection.execute(_COMMANDS, {"commands": list(commands)})
+    rows = connection.execute(_COMMANDS[connection.dialect.name], _named(connection, commands))
     return {row.command: Row(*row) for row in rows}
 
 
@@ -116,26 +125,26 @@ def append(
     connection: Connection, rows: Sequence[Row], openings: Mapping[str, Sequence[Opening]]
 ) -> None:
     """Insert entries, and the openings by leaf hash. Raises IntegrityError on a lost race."""
-    connection.execute(_INSERT, [_as_parameters(row) for row in rows])
+    _execute(connection, _INSERT, [_as_parameters(row) for row in rows])
     opened = [
         {"leaf": leaf, "field": opening.field, "salt": opening.salt, "value": opening.value}
         for leaf, several in openings.items()
         for opening in several
     ]
     if opened:
-        connection.execute(_OPEN, opened)
+        _execute(connection, _OPEN, opened)
 
 
 def post(connection: Connection, tasks: Iterable[Task]) -> None:
     """Note that the workflows of these tasks have something to hear."""
     if posted := [{"task": task.id, "seq": task.seq} for task in tasks]:
-        connection.execute(_POST, posted)
+        _execute(connection, _POST, posted)
 
 
 def show(connection: Connection, tasks: Iterable[Task], titles: Mapping[str, str]) -> None:
     """Bring the read model's rows up to date; a title is needed for a new task only."""
     if shown := [_task_row(task, titles.get(task.id, "")) for task in tasks]:
-        connection.execute(_SHOW, shown)
+        _execute(connection, _SHOW, shown)
 
 
 def show_agencies(connection: Connection, agencies: Iterable[Any]) -> None:
@@ -143,6 +152,17 @@ def show_agencies(connection: Connection, agencies: Iterable[Any]) -> None:
     shown = [{"id": a.id, "name_vi": a.name_vi, "name_en": a.name_en} for a in agencies]
     if shown:
         connection.execute(_AGENCY, shown)
+
+
+def _execute(connection: Connection, statement: TextClause, rows: Sequence[dict[str, Any]]) -> None:
+    """A statement for each row. For one alone the drivers have a shorter way than for many."""
+    connection.execute(statement, rows[0] if len(rows) == 1 else rows)
+
+
+def _named(connection: Connection, names: Iterable[str]) -> dict[str, Any]:
+    """The parameter for `_AMONG`: PostgreSQL takes an array, SQLite JSON."""
+    listed = sorted(names)
+    return {"names": json.dumps(listed) if connection.dialect.name == "sqlite" else listed}
 
 
 def _as_parameters(row: Row) -> dict[str, object]:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from activities.queue import RecorderQueue, Stopped
+from activities.queue import Asker, RecorderQueue, Stopped
 from activities.recorder import Handed, Recorded, Recorder, Timeout
 from activities.signing import LogKeys
 from audit.entry import command_digest, open_command, open_record, parse_entry
@@ -305,7 +305,7 @@ async def test_a_giver_who_stops_waiting_harms_nobody(tmp_path: Path) -> None:
     world = World(f"sqlite:///{tmp_path / 'log.sqlite'}")
     tasks = [world.assigned(f"T-{number}") for number in range(2)]
     jobs = [Handed(world.submission(t, "confirm", role="officer"), world.now) for t in tasks]
-    queue = RecorderQueue(world.recorder, lambda _recorded: None)
+    queue = RecorderQueue(world.recorder, lambda _recorded, _asker: None)
     with writing(world.engine):
         # The recorder is busy with the first job; its giver goes away.
         first = asyncio.create_task(queue.record(jobs[0]))
@@ -321,7 +321,7 @@ async def test_a_listener_that_fails_does_not_cost_the_receipt(tmp_path: Path) -
     world = World(f"sqlite:///{tmp_path / 'log.sqlite'}")
     task = world.assigned()
 
-    def fail(_recorded: Recorded) -> None:
+    def fail(_recorded: Recorded, _asker: Asker) -> None:
         raise RuntimeError("the loop is closed")
 
     queue = RecorderQueue(world.recorder, fail)
@@ -354,7 +354,7 @@ def test_the_queue_answers_in_order_and_drains_when_stopped(tmp_path: Path) -> N
     world = World(f"sqlite:///{tmp_path / 'log.sqlite'}")
     tasks = [world.assigned(f"T-{number}") for number in range(30)]
     heard: list[str] = []
-    queue = RecorderQueue(world.recorder, lambda recorded: heard.append(recorded.chain))
+    queue = RecorderQueue(world.recorder, lambda recorded, _asker: heard.append(recorded.chain))
     answers = [
         queue.submit(Handed(world.submission(task, "confirm", role="officer"), world.now))
         for task in tasks

@@ -46,7 +46,7 @@ def open_door(home: Home, world: World) -> Iterator[None]:
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        queue = RecorderQueue(world.recorder, lambda _recorded: None)
+        queue = RecorderQueue(world.recorder, lambda _recorded, _asker: None)
         async with serving(make_app(Door(queue, utc_now), world.origin), 0) as port:
             home.write_running(Running(os.getpid(), f"http://127.0.0.1:{port}", "", ""))
             ready.set()

@@ -110,6 +110,7 @@ def start_server(directory: Path, port: int | None = None) -> TemporalServer:
     command += ["--port", str(port), "--http-port", str(free_port())]
     command += ["--metrics-port", str(free_port()), "--log-level", "warn"]
     command += ["--db-filename", str(directory / "temporal.sqlite")]
+    command += ["--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"]
     for pragma in _PRAGMAS:
         command += ["--sqlite-pragma", pragma]
     for name, kind in SEARCH_ATTRIBUTES.items():
@@ -143,6 +144,7 @@ async def time_skipping_environment() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=str(find_temporal()),
         dev_server_extra_args=[
             *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
+            *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"),
         ],
         dev_server_startup_timeout=timedelta(seconds=60),
         search_attributes=[kinds[kind](name) for name, kind in SEARCH_ATTRIBUTES.items()],
