@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+from activities.queue import Asker
 from bench.lives import Life, Step
 from bench.watching import Watch
 from gateway.door import Door
