@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, delete
 
-from activities.recorder import follow_row, step_of
+from activities.folding import follow_row, step_of
 from domain.directory import CHAIN, Directory
 from domain.step import evolve
 from domain.task import Task

@@ -20,8 +20,9 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from activities.folding import caught_up, follow_row, header_of, recorded_at
 from activities.signing import LogKeys
-from activities.unsealing import TASK_PREFIX, Request, chain_of, unseal
+from activities.unsealing import TASK_PREFIX, Request, unseal
 from audit.canonical import JsonLike
 from audit.commitment import Opening
 from audit.entry import (
@@ -33,7 +34,6 @@ from audit.entry import (
     header_digest,
     leaf_hash,
     open_command,
-    open_record,
     parse_entry,
     sign_command,
     sign_record,
@@ -47,10 +47,10 @@ from domain.calendar import Calendar
 from domain.command import Command, read_command
 from domain.decide import RULES_VERSION, check_issued, decide, due_clocks
 from domain.directory import CHAIN, CLOCK, Directory
-from domain.instants import format_instant, parse_instant
+from domain.instants import format_instant
 from domain.refusal import Refused
 from domain.snapshot import format_clocks
-from domain.step import Step, evolve, read_step
+from domain.step import Step, evolve
 from domain.task import Clock, Role, Task
 from store import ledger
 from store.engine import writing
@@ -321,7 +321,7 @@ class Recorder:
         directories.judge(work.directory, command.event, command.arguments, command.key)
         queued = [row for row in work.rows if row.chain == CHAIN]
         chain = [*ledger.read_chain(connection, CHAIN), *queued]
-        header = _header(chain[0]) if chain else header_digest(command.arguments)
+        header = header_of(chain[0]) if chain else header_digest(command.arguments)
         if request.subject.digest != header:
             raise Refused("other_task", task=CHAIN)
         if not chain and command.arguments["clock"] != self._clock_spki:
@@ -333,7 +333,7 @@ class Recorder:
             after="recorded",
             clocks={},
             recorded_at=self._time_after(
-                request.received_at, *([_recorded_at(chain[-1])] if chain else [])
+                request.received_at, *([recorded_at(chain[-1])] if chain else [])
             ),
         )
         row = self._sign(work, request, claim)
@@ -388,7 +388,7 @@ class Recorder:
             return None
         task = self._tasks.get(chain)
         if task is None or task.head != head[1]:
-            task = _caught_up(task, connection, chain)
+            task = caught_up(task, connection, chain)
         work.tasks[chain] = task
         return task
 
@@ -419,41 +419,6 @@ class Recorder:
             self._tasks.popitem(last=False)
 
 
-def fold(rows: Sequence[Row], task: Task | None = None) -> Task:
-    """The task that entries lead to, from the first or from ``task`` on. Raises ValueError for a
-    broken chain.
-    """
-    for row in rows:
-        task = evolve(task, step_of(row.data, row.leaf))
-    if task is None:
-        raise ValueError("an empty chain")
-    return task
-
-
-def _caught_up(known: Task | None, connection: Connection, chain: str) -> Task:
-    """The task with what others recorded since; from the beginning when the log was exchanged."""
-    later = ledger.read_chain(connection, chain, known.seq) if known else []
-    if known is None or not later or later[0].prev != known.head:
-        return fold(ledger.read_chain(connection, chain))
-    return fold(later, known)
-
-
-def step_of(data: bytes, leaf: str) -> Step:
-    """The step that an entry of our own log tells of."""
-    entry = parse_entry(data)
-    command, record = open_command(entry.command), open_record(entry.record)
-    task = chain_of(command.subject.name)
-    return read_step(task, command.subject.digest, leaf, command.predicate, record.predicate)
-
-
-def follow_row(directory: Directory, row: Row) -> Directory:
-    """The directory after one more entry of its chain."""
-    predicate = open_command(parse_entry(row.data).command).predicate
-    arguments = predicate["arguments"]
-    assert isinstance(arguments, dict)  # noqa: S101 - `open_command` has checked it
-    return directories.follow(directory, str(predicate["event"]), arguments, row.leaf)
-
-
 def _recorded(work: _Work, chain: str, mark: int, receipt: bytes | None) -> Recorded:
     appended = tuple(row.data for row in work.rows[mark:])
     return Recorded(chain, receipt, appended, work.tasks.get(chain))
@@ -467,14 +432,6 @@ def _is_lost_race(error: DBAPIError) -> bool:
 
 def _chain(request: Request | Timeout) -> str:
     return request.task if isinstance(request, Timeout) else request.command.task
-
-
-def _header(row: Row) -> str:
-    return open_command(parse_entry(row.data).command).subject.digest
-
-
-def _recorded_at(row: Row) -> datetime:
-    return parse_instant(open_record(parse_entry(row.data).record).text("recorded_at"))
 
 
 def _check_keys(command: Command, log_key: PublicKey) -> None:

@@ -85,7 +85,7 @@ class Session:
 
     def directory(self, connection: "Connection") -> "Directory":
         """Agencies, people and keys, folded from the log itself."""
-        from activities.recorder import follow_row  # noqa: PLC0415 - see the module's docstring
+        from activities.folding import follow_row  # noqa: PLC0415 - see the module's docstring
         from domain.directory import CHAIN, Directory  # noqa: PLC0415 - likewise
         from store import ledger  # noqa: PLC0415 - likewise
 

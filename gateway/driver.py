@@ -17,8 +17,9 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.folding import fold
 from activities.queue import Asker
-from activities.recorder import Recorded, fold, no_probe
+from activities.recorder import Recorded, no_probe
 from audit.keys import PublicKey
 from audit.malformed import Malformed
 from domain.snapshot import format_task

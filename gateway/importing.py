@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from activities.recorder import step_of
+from activities.folding import step_of
 from audit.entry import leaf_hash
 from audit.submission import Submission
 from domain.refusal import Refused

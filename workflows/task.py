@@ -12,6 +12,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from temporalio import workflow
@@ -65,18 +66,17 @@ class TaskWorkflow:
         self._task = parse_task(start.snapshot) if start.snapshot else None
         self._behind = self._task is None
         self._lock = asyncio.Lock()
-        self._shown: Task | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: datetime | None = None
+        self._rung = False
 
     @workflow.run
     async def run(self, _start: TaskStart) -> str:
-        showing = asyncio.create_task(self._keep_shown())
-        try:
-            return await self._live()
-        finally:
-            showing.cancel()
+        """Until the task is closed and nothing is awaited any more.
 
-    async def _live(self) -> str:
-        """Until the task is closed and nothing is awaited any more."""
+        All that is asked of Temporal, search attributes and the timer, is asked from this one
+        coroutine in one order: histories must replay on every version of Python.
+        """
         while True:
             if self._behind:
                 await self._despite_failure(self._catch_up)
@@ -84,6 +84,7 @@ class TaskWorkflow:
                 continue
             task = self._known()
             self._show(task)
+            self._set_alarm(task)
             if not task.is_open and not task.clocks:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self._behind and self._known() == task:
@@ -92,7 +93,9 @@ class TaskWorkflow:
             if self._is_long():
                 await self._roll()
                 continue
-            await self._await_change(task)
+            await workflow.wait_condition(partial(self._must_act, task))
+            if self._rung:
+                await self._answer_alarm(task)
 
     @workflow.signal(name="follow")
     def follow(self, follow: Follow) -> None:
@@ -186,20 +189,36 @@ class TaskWorkflow:
             )
             self._adopt(answer.snapshot, before)
 
-    async def _await_change(self, task: Task) -> None:
-        """Sleep until the nearest deadline, or until another one is nearest, or none is to come."""
-        awaited = _awaited(task)
-        due = awaited[0]
-        try:
-            await workflow.wait_condition(
-                lambda: self._behind or _awaited(self._known()) != awaited or self._is_long(),
-                timeout=max(due - workflow.now(), timedelta(0)) if due else None,
-            )
-        except TimeoutError:
-            await self._despite_failure(self._settle)
-            if _awaited(self._known()) == awaited:
-                # The recorder's clock is behind ours by a little.
-                await workflow.sleep(_AGAIN)
+    def _must_act(self, task: Task) -> bool:
+        """Whether more is to be done than was done for ``task``."""
+        return self._rung or self._behind or self._task is not task
+
+    def _set_alarm(self, task: Task) -> None:
+        """One timer, on the nearest deadline; it is set anew only when another one is nearest."""
+        if self._rung:
+            return
+        nearest = task.next_clock
+        due = nearest[1].due if nearest else None
+        if due == self._alarm_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_at = None, due
+        if due is not None:
+            wait = max(due - workflow.now(), timedelta(0))
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(wait.total_seconds(), self._ring)
+
+    def _ring(self) -> None:
+        self._rung = True
+
+    async def _answer_alarm(self, task: Task) -> None:
+        """A deadline has come: have it recorded, and forget the timer that said so."""
+        self._rung, self._alarm, self._alarm_at = False, None, None
+        await self._despite_failure(self._settle)
+        if self._known().next_clock == task.next_clock:
+            # The recorder's clock is behind ours by a little.
+            await workflow.sleep(_AGAIN)
 
     async def _roll(self) -> None:
         """Go on in a new run, with the task as the first one left it."""
@@ -230,15 +249,8 @@ class TaskWorkflow:
         if self._task is None or self._task is before or task.seq > self._task.seq:
             self._task = task
 
-    async def _keep_shown(self) -> None:
-        """However many steps arrive at once, what operators see is written once."""
-        while True:
-            await workflow.wait_condition(lambda: self._task is not self._shown)
-            self._show(self._known())
-
     def _show(self, task: Task) -> None:
         """Bring what operators see up to date; only what changed is written."""
-        self._shown = task
         shown = workflow.info().typed_search_attributes
         changed = [
             key.value_set(value)
@@ -253,9 +265,3 @@ class TaskWorkflow:
 def _contradicts(task: Task, step: Step) -> bool:
     """Whether the log's last entry is another than the one we know by its number."""
     return step.seq == task.seq and step.leaf != task.head
-
-
-def _awaited(task: Task) -> tuple[datetime | None, bool]:
-    """The nearest deadline, and whether steps are still to come: what the workflow sleeps by."""
-    nearest = task.next_clock
-    return (nearest[1].due if nearest else None, task.is_open)

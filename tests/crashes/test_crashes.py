@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from temporalio.client import Client
 
-from activities.recorder import fold
+from activities.folding import fold
 from audit.submission import Submission, format_submission
 from domain.calendar import Calendar, Hours
 from domain.snapshot import format_task, parse_task

@@ -19,6 +19,7 @@ test makes the same bytes each time. The people:
 
 import base64
 import hashlib
+import weakref
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -110,6 +111,8 @@ class World:
         self.now = start
         self.origin = origin
         self.engine = open_engine(url)
+        # A test that lets go of its world has closed it.
+        weakref.finalize(self, self.engine.dispose)
         upgrade(self.engine)
         self.keys = LogKeys(origin, key_of("log"), key_of("clock"))
         self.calendar = load()

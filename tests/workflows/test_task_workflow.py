@@ -1,6 +1,6 @@
 """The workflow of a task on a real Temporal server, its clock moved on where time must pass."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.recorder import step_of
+from activities.folding import step_of
 from audit.entry import open_command, parse_entry
 from audit.submission import format_submission
 from domain.instants import parse_instant
@@ -22,8 +22,10 @@ from workflows.messages import Answer, Follow, Submit
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(f"sqlite:///{tmp_path / 'log.sqlite'}", start=datetime.now(UTC))
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(f"sqlite:///{tmp_path / 'log.sqlite'}", start=datetime.now(UTC))
+    yield made
+    made.close()
 
 
 @pytest.fixture

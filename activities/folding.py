@@ -1,0 +1,61 @@
+"""What entries lead to: a chain folded into its task, the directory's chain into the directory."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from activities.unsealing import chain_of
+from audit.entry import open_command, open_record, parse_entry
+from domain import directory as directories
+from domain.directory import Directory
+from domain.instants import parse_instant
+from domain.step import Step, evolve, read_step
+from domain.task import Task
+from store import ledger
+from store.ledger import Row
+
+
+def fold(rows: Sequence[Row], task: Task | None = None) -> Task:
+    """The task that entries lead to, from the first or from ``task`` on. Raises ValueError for a
+    broken chain.
+    """
+    for row in rows:
+        task = evolve(task, step_of(row.data, row.leaf))
+    if task is None:
+        raise ValueError("an empty chain")
+    return task
+
+
+def caught_up(known: Task | None, connection: Connection, chain: str) -> Task:
+    """The task with what others recorded since; from the beginning when the log was exchanged."""
+    later = ledger.read_chain(connection, chain, known.seq) if known else []
+    if known is None or not later or later[0].prev != known.head:
+        return fold(ledger.read_chain(connection, chain))
+    return fold(later, known)
+
+
+def step_of(data: bytes, leaf: str) -> Step:
+    """The step that an entry of our own log tells of."""
+    entry = parse_entry(data)
+    command, record = open_command(entry.command), open_record(entry.record)
+    task = chain_of(command.subject.name)
+    return read_step(task, command.subject.digest, leaf, command.predicate, record.predicate)
+
+
+def follow_row(directory: Directory, row: Row) -> Directory:
+    """The directory after one more entry of its chain."""
+    predicate = open_command(parse_entry(row.data).command).predicate
+    arguments = predicate["arguments"]
+    assert isinstance(arguments, dict)  # noqa: S101 - `open_command` has checked it
+    return directories.follow(directory, str(predicate["event"]), arguments, row.leaf)
+
+
+def header_of(row: Row) -> str:
+    """The digest that names the chain of an entry."""
+    return open_command(parse_entry(row.data).command).subject.digest
+
+
+def recorded_at(row: Row) -> datetime:
+    """When an entry was recorded (UTC)."""
+    return parse_instant(open_record(parse_entry(row.data).record).text("recorded_at"))
