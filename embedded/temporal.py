@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 60.0
+_ATTEMPTS = 3
 _STOP_SECONDS = 10.0
 _RESTART_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
@@ -73,20 +74,32 @@ async def temporal_server(store: Path, ports: Ports, output: Path) -> AsyncItera
     Raises Refused when the program is missing or does not come up.
     """
     program = find_program()
-    process = await _start(program, store, ports, output)
-    keeper = None
+    process = await _start_until_ready(program, store, ports, output)
+    keeper = asyncio.create_task(_Keeper(program, store, ports, output, process).run())
     try:
-        address = f"{LOOPBACK}:{ports.temporal}"
-        await _until_ready(address, process, output)
-        keeper = asyncio.create_task(_Keeper(program, store, ports, output, process).run())
-        yield address
+        yield f"{LOOPBACK}:{ports.temporal}"
     finally:
-        if keeper is None:
+        keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeper
+
+
+async def _start_until_ready(
+    program: Path, store: Path, ports: Ports, output: Path
+) -> asyncio.subprocess.Process:
+    """A server that answers. It takes some ports of its own at random, and dies when one of them
+    was taken meanwhile: then it is worth another try.
+    """
+    for _ in range(_ATTEMPTS):
+        process = await _start(program, store, ports, output)
+        try:
+            if await _is_ready(f"{LOOPBACK}:{ports.temporal}", process):
+                return process
+        except asyncio.CancelledError:
             await _stop(process)
-        else:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+            raise
+        await _stop(process)
+    raise Refused("temporal_not_ready", log=str(output))
 
 
 def find_program() -> Path:
@@ -148,15 +161,16 @@ def _die_with_parent() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def _until_ready(address: str, process: asyncio.subprocess.Process, output: Path) -> None:
+async def _is_ready(address: str, process: asyncio.subprocess.Process) -> bool:
+    """Wait until the server answers; False when it died, or took too long."""
     deadline = asyncio.get_running_loop().time() + _READY_SECONDS
     while process.returncode is None and asyncio.get_running_loop().time() < deadline:
         with suppress(RuntimeError, RPCError):
             client = await Client.connect(address)
             await client.count_workflows()
-            return
+            return True
         await asyncio.sleep(0.05)
-    raise Refused("temporal_not_ready", log=str(output))
+    return False
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,6 +27,7 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
 }
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 _LOOPBACK = "127.0.0.1"
+_ATTEMPTS = 3
 
 
 def find_temporal() -> Path:
@@ -105,7 +106,14 @@ def start_server(directory: Path, port: int | None = None) -> TemporalServer:
     one's port when clients shall find it again.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    port = port or free_port()
+    for _ in range(_ATTEMPTS - 1):
+        # Of the ports that it takes for itself, one may have been taken by somebody meanwhile.
+        with suppress(DidNotStart):
+            return _start_server(directory, port or free_port())
+    return _start_server(directory, port or free_port())
+
+
+def _start_server(directory: Path, port: int) -> TemporalServer:
     command = [str(find_temporal()), "server", "start-dev", "--headless", "--ip", _LOOPBACK]
     command += ["--port", str(port), "--http-port", str(free_port())]
     command += ["--metrics-port", str(free_port()), "--log-level", "warn"]
