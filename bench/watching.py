@@ -1,13 +1,13 @@
 """Knowing when a workflow has applied a step, without asking it.
 
 A query or an update would be a workflow task of its own and would dilute what is compared. So the
-worker says so itself: an interceptor notes how many entries a signal brought, and when Temporal's
+worker says so itself: an interceptor notes which entries a signal brought, and when Temporal's
 server has acknowledged the workflow task that applied them, whoever waits for them hears of it. The
 cost is two dictionary look-ups, the same whether the entries were recorded or not.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -26,8 +26,8 @@ class Watch(client.Interceptor, worker.Interceptor):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._in_hand: dict[str, list[tuple[str, int]]] = {}
-        self._applied: dict[str, int] = {}
+        self._in_hand: dict[str, list[tuple[str, Sequence[str]]]] = {}
+        self._applied: dict[str, set[int]] = {}
         self._waiting: dict[str, tuple[int, asyncio.Future[None]]] = {}
 
     def workflow_interceptor_class(
@@ -39,22 +39,24 @@ class Watch(client.Interceptor, worker.Interceptor):
 
     async def until(self, task: str, entries: int) -> None:
         """Return when the workflow has applied that many entries."""
-        if self._applied.get(task, 0) >= entries:
+        if len(self._applied.get(task, ())) >= entries:
             return
         future = self._loop.create_future()
         self._waiting[task] = (entries, future)
         await future
 
-    def _note(self, run: str, task: str, entries: int) -> None:
+    def _note(self, run: str, task: str, entries: Sequence[str]) -> None:
         # On the workflow's thread, before its activation is completed.
         self._in_hand.setdefault(run, []).append((task, entries))
 
     def completed(self, run: str) -> None:
         """The server has taken what this run did last."""
         for task, entries in self._in_hand.pop(run, ()):
-            self._applied[task] = self._applied.get(task, 0) + entries
+            # An entry may be told twice, and is applied once.
+            applied = self._applied.setdefault(task, set())
+            applied.update(map(hash, entries))
             wanted, future = self._waiting.get(task, (0, None))
-            if future is not None and self._applied[task] >= wanted:
+            if future is not None and len(applied) >= wanted:
                 del self._waiting[task]
                 if not future.done():
                     future.set_result(None)
@@ -66,7 +68,7 @@ class _Noting(worker.WorkflowInboundInterceptor):
         if input.signal == FOLLOW:
             info = workflow.info()
             note: Any = workflow.extern_functions()[_NOTE]
-            note(info.run_id, info.workflow_id, len(input.args[0].entries))
+            note(info.run_id, info.workflow_id, input.args[0].entries)
 
 
 @contextmanager

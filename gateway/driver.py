@@ -64,7 +64,7 @@ class Driver:
         self._news: dict[str, _News] = {}
         self._busy: set[str] = set()
         self._delivered: dict[str, int] = {}
-        self._started: set[str] = set()
+        self._told: dict[str, int] = {}
         self._ready: asyncio.Queue[str] = asyncio.Queue()
         self._idle = asyncio.Event()
 
@@ -112,7 +112,7 @@ class Driver:
             news.entries.extend(entries)
 
     def _note_delivered(self, task: Task) -> None:
-        self._delivered[task.id] = task.seq
+        self._told[task.id] = self._delivered[task.id] = task.seq
 
     def _add(self, news: _News) -> None:
         """Queue what is not queued yet. A busy task's turn comes when it is no longer busy."""
@@ -146,7 +146,7 @@ class Driver:
 
     async def _tell(self, news: _News) -> None:
         """Signal the workflow, starting it where there is none."""
-        if news.task.id in self._started and await self._signalled(news):
+        if news.task.id in self._told and await self._signalled(news):
             return
         await self._client.start_workflow(
             WORKFLOW,
@@ -159,7 +159,7 @@ class Driver:
             start_signal=FOLLOW,
             start_signal_args=[Follow(news.entries)],
         )
-        self._started.add(news.task.id)
+        self._told[news.task.id] = news.task.seq
 
     async def _signalled(self, news: _News) -> bool:
         """A signal alone is the cheaper way to a workflow that runs; whether it still did."""
@@ -169,8 +169,9 @@ class Driver:
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
-            self._started.discard(news.task.id)
+            del self._told[news.task.id]
             return False
+        self._told[news.task.id] = news.task.seq
         return True
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -187,9 +188,7 @@ class Driver:
         unheard = [
             task
             for task, seq in posted.items()
-            if task not in self._news
-            and task not in self._busy
-            and self._delivered.get(task, 0) < seq
+            if task not in self._news and task not in self._busy and self._told.get(task, 0) < seq
         ]
         for news in await asyncio.to_thread(self._read, unheard):
             if news.task.id not in self._news:
@@ -216,10 +215,12 @@ class Driver:
             return None
 
     async def _strike(self) -> None:
-        if self._delivered:
-            delivered, self._delivered = self._delivered, {}
+        if delivered := dict(self._delivered):
             self._probe("before_strike")
             await asyncio.to_thread(self._unpost, delivered)
+            for task, seq in delivered.items():
+                if self._delivered.get(task) == seq:
+                    del self._delivered[task]
 
     def _unpost(self, delivered: Mapping[str, int]) -> None:
         with writing(self._engine) as connection:
