@@ -10,14 +10,22 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.folding import step_of
-from audit.entry import open_command, parse_entry
+from audit.entry import (
+    Entry,
+    command_digest,
+    format_entry,
+    open_command,
+    open_record,
+    parse_entry,
+    sign_record,
+)
 from audit.submission import format_submission
 from domain.instants import parse_instant
 from domain.refusal import Refused
 from domain.task import State, Task, Timeliness
 from tests.support.histories import assigned, begun, past
 from tests.support.running import Running, running
-from tests.support.world import HEADER, World
+from tests.support.world import HEADER, World, key_of
 from workflows.messages import Answer, Follow, Submit
 
 
@@ -136,6 +144,32 @@ async def test_garbage_and_forged_entries_in_a_signal_change_nothing(service: Ru
     assert known.seq == task.seq
     task = await service.do(task, "confirm", role="officer")
     assert (await service.follow(task)).state is State.CONFIRMED
+
+
+async def test_an_entry_that_another_key_signed_moves_no_workflow(service: Running) -> None:
+    """Well formed, of this task, next in line, and the command in it is genuine."""
+    task = await assigned(service)
+    await service.follow(task)
+    service.world.now = service.clock()
+    command = service.world.submission(task, "confirm", role="officer").command
+    last = open_record(parse_entry(service.world.chain(task.id)[-1].data).record)
+    claim = {
+        **last.predicate,
+        "command": command_digest(command),
+        "from": "assigned",
+        "to": "confirmed",
+        "prev": task.head,
+        "seq": task.seq + 1,
+        "clocks": {},
+    }
+    forged = Entry(command, sign_record(last.subject, claim, key_of("mallory")))
+    genuine = Entry(command, sign_record(last.subject, claim, service.world.keys.log))
+    handle = service.handle(task)
+    await handle.signal("follow", Follow([format_entry(forged).decode()]))
+    assert (await service.known(task)).state is State.ASSIGNED
+    # The same claim under the log's own key is believed: nothing but the key was wrong.
+    await handle.signal("follow", Follow([format_entry(genuine).decode()]))
+    assert (await service.known(task)).state is State.CONFIRMED
 
 
 async def test_an_entry_that_was_lost_on_the_way_is_looked_up_in_the_log(service: Running) -> None:
