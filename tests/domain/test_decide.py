@@ -510,3 +510,12 @@ def test_nobody_decides_on_what_he_asked_for_himself() -> None:
     command = walk.command("grant_extension", {}, asker, walk.now)
     with pytest.raises(Refused, match="maker_is_checker"):
         decide(task, command, asker, walk.now, walk.calendar)
+
+
+def test_a_late_confirmation_does_not_open_the_dispute_window_anew() -> None:
+    walk = walk_to(State.ASSIGNED)
+    in_time = walk.task.clocks["dispute"]
+    walk.forward(days=9).do("confirm")
+    assert "dispute" not in walk.task.clocks
+    assert walk.task.dispute_closed == in_time
+    assert walk.refused("dispute", REASON) == "dispute_window_closed"

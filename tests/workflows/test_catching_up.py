@@ -175,3 +175,15 @@ async def test_one_chain_that_cannot_be_read_hinders_no_other(service: Running) 
         connection.execute(insert(schema.outbox).values(task=broken.id, seq=9))
     await rehydrated(service)
     assert (await service.follow(sound)).clocks == sound.clocks
+
+
+async def test_a_workflow_that_nobody_will_tell_any_more_is_found_behind(service: Running) -> None:
+    """Its entry is recorded, and the note that it must be told of it is gone."""
+    task = await assigned(service)
+    await service.follow(task)
+    service.world.now = service.clock()
+    task = service.world.do(task, "confirm", role="officer")
+    with writing(service.service.engine) as connection:
+        queries.unpost(connection, {task.id: task.seq})
+    await rehydrated(service)
+    assert (await service.follow(task)).state is State.CONFIRMED
