@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from audit.commitment import Opening
+from audit.keyring import DIRECTORY
 from domain.instants import format_instant
 from domain.snapshot import format_task
 from domain.task import Task
@@ -35,6 +36,7 @@ _LOCK = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(chain, 0))"
     " FROM (SELECT unnest(CAST(:chains AS text[])) AS chain ORDER BY 1) AS sorted"
 )
+_SHARE = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:chain, 0))")
 # A list goes in as one value: an IN that expands would be compiled again for every step.
 _AMONG = {
     "sqlite": "IN (SELECT value FROM json_each(:names))",
@@ -80,10 +82,19 @@ _AGENCY = text(
 def lock(connection: Connection, chains: Iterable[str]) -> None:
     """Keep other writers from these chains until the transaction ends.
 
-    PostgreSQL locks each chain, in one order for everybody. SQLite's write lock is taken already.
+    PostgreSQL locks each chain, in one order for everybody. The directory is shared by all who do
+    not change it, and comes first: no step is judged by a directory that changes meanwhile, so in
+    the order of the log a key stands before what it signed, and its revocation behind. SQLite's
+    write lock is taken already.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(_LOCK, {"chains": sorted(set(chains))}).all()
+    if connection.dialect.name != "postgresql":
+        return
+    wanted = set(chains)
+    if DIRECTORY in wanted:
+        connection.execute(_LOCK, {"chains": [DIRECTORY]})
+    else:
+        connection.execute(_SHARE, {"chain": DIRECTORY})
+    connection.execute(_LOCK, {"chains": sorted(wanted - {DIRECTORY})}).all()
 
 
 def heads(connection: Connection, chains: Iterable[str]) -> dict[str, tuple[int, str]]:

@@ -1,4 +1,5 @@
-"""The tables. `entry` and `opening` are the log; everything else can be rebuilt from them.
+"""The tables. `entry` and `opening` are the log, `leaf` its one order, `checkpoint` what was signed
+of it; everything else can be rebuilt from them.
 
 Instants are the fixed-width text of `domain.instants`, so that both databases sort them alike.
 Columns of the log never change; guards against UPDATE and DELETE are laid by the migrations.
@@ -7,6 +8,7 @@ Columns of the log never change; guards against UPDATE and DELETE are laid by th
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -44,6 +46,49 @@ opening = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("value", Text, nullable=False),
 )
+
+unsequenced = Table(
+    "unsequenced",
+    metadata,
+    Column("entry", _BIG_ID, ForeignKey("entry.id"), primary_key=True, autoincrement=False),
+)
+"""Entries that have no place in the tree yet. The database itself notes each new entry here."""
+
+leaf = Table(
+    "leaf",
+    metadata,
+    Column("idx", _BIG_ID, primary_key=True, autoincrement=False),
+    Column("entry", _BIG_ID, ForeignKey("entry.id"), nullable=False, unique=True),
+)
+"""The place of each entry in the tree, from 0 without gaps."""
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("size", _BIG_ID, primary_key=True, autoincrement=False),
+    # The size of the checkpoint before: two that follow on the same one would be a fork.
+    Column("after", _BIG_ID, nullable=False, unique=True),
+    Column("note", LargeBinary, nullable=False),
+    CheckConstraint("size > after"),
+)
+"""Each checkpoint as the log signed it, before anybody else saw it."""
+
+cosignature = Table(
+    "cosignature",
+    metadata,
+    Column("size", _BIG_ID, ForeignKey("checkpoint.size"), primary_key=True, autoincrement=False),
+    Column("witness", Text, primary_key=True),
+    Column("lines", LargeBinary, nullable=False),
+)
+"""What witnesses signed of a checkpoint: signature lines of its note."""
+
+timestamp = Table(
+    "timestamp",
+    metadata,
+    Column("size", _BIG_ID, ForeignKey("checkpoint.size"), primary_key=True, autoincrement=False),
+    Column("token", LargeBinary, nullable=False),
+)
+"""RFC 3161 answers of a time-stamping authority about a checkpoint."""
 
 outbox = Table(
     "outbox",
