@@ -27,14 +27,19 @@ from activities.queue import RecorderQueue
 from activities.recorder import Probe, Recorder, no_probe
 from activities.signing import LogKeys
 from activities.steps import StepActivities
+from audit.keys import PublicKey
 from domain.calendars import load
-from domain.directory import CLOCK
+from domain.directory import CLOCK, LOG
 from domain.refusal import Refused
 from gateway.door import Door
 from gateway.driver import Driver
 from gateway.http import make_app, serving
+from gateway.reconciling import Scene
 from gateway.rehydration import rehydrate
-from store.engine import open_engine
+from gateway.watching import keep_reconciled
+from sequencing.attesting import keep_attesting
+from sequencing.publisher import Publisher, Sequencing, keep_publishing, open_publisher
+from store.engine import forget_erased, open_engine
 from store.upgrade import upgrade
 from workflows import attributes
 from workflows.messages import TASK_QUEUE
@@ -51,6 +56,9 @@ class Settings:
     """What a service is told. ``door_port`` 0 asks for any free port.
 
     ``takeover``: how long Temporal waits for the worker that knows a task before it asks another.
+    Once an ``epoch`` the log states how long its chains are; ``reconcile_every`` so often it is
+    compared with the screens and the workflows. Without ``sequencing`` another process, of
+    `dondoc sequencer`, gives the entries their places in the tree.
     """
 
     database_url: str
@@ -59,6 +67,9 @@ class Settings:
     door_port: int = 0
     max_cached_workflows: int = 1_000
     takeover: timedelta = timedelta(seconds=5)
+    epoch: timedelta = timedelta(minutes=10)
+    reconcile_every: timedelta = timedelta(hours=1)
+    sequencing: Sequencing | None = None
 
 
 @dataclass(frozen=True)
@@ -92,19 +103,26 @@ async def service(
     engine = open_engine(settings.database_url)
     try:
         await asyncio.to_thread(upgrade, engine)
+        # A service that was killed right after an erasure could not do it any more.
+        await asyncio.to_thread(forget_erased, engine)
         await add_search_attributes(client)
-        driver = Driver(client, engine, settings.keys.log.public, settings.task_queue, probe)
         recorder = Recorder(engine, settings.keys, load(), now, probe)
-        await asyncio.to_thread(_check_keys, recorder, settings.keys)
+        log_key = await asyncio.to_thread(_check_keys, recorder, settings.keys)
+        publisher = await asyncio.to_thread(_publisher, settings, engine, now, probe)
+        driver = Driver(client, engine, log_key, settings.task_queue, probe)
         queue = RecorderQueue(recorder, driver.hear)
         try:
             door = Door(queue, now, probe)
             app = make_app(door, settings.keys.origin)
             activities = StepActivities(recorder, queue, now)
+            scene = Scene(client, engine, settings.task_queue, now)
             async with (
                 _worker(client, settings, activities),
                 _background(driver.run),
                 _background(partial(_keep_rehydrated, client, engine, driver)),
+                _sequencing(publisher),
+                _background(partial(keep_attesting, engine, queue, now, settings.epoch)),
+                _background(partial(keep_reconciled, scene, queue, settings.reconcile_every)),
                 serving(app, settings.door_port) as port,
             ):
                 yield Service(engine, client, recorder, door, driver, port)
@@ -135,11 +153,18 @@ async def add_search_attributes(client: Client) -> None:
             raise
 
 
-def _check_keys(recorder: Recorder, keys: LogKeys) -> None:
-    """A service with other keys than the log's own would write what no auditor accepts."""
+def _check_keys(recorder: Recorder, keys: LogKeys) -> PublicKey:
+    """The log's key in force. A service with other keys than the log's own would write what no
+    auditor accepts.
+    """
     directory = recorder.directory()
-    if directory.seq and directory.people[CLOCK].key != keys.clock.public.id:
-        raise Refused("keys_of_another_log", log=keys.origin)
+    if directory.seq == 0:
+        return keys.log.public
+    try:
+        keys.named(directory, CLOCK)
+        return keys.named(directory, LOG).public
+    except Refused as refusal:
+        raise Refused("keys_of_another_log", log=keys.origin) from refusal
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
@@ -180,6 +205,30 @@ async def _background(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _publisher(
+    settings: Settings, engine: Engine, now: Callable[[], datetime], probe: Probe
+) -> Publisher | None:
+    if settings.sequencing is None:
+        return None
+    return open_publisher(settings.sequencing, engine, now, probe)
+
+
+@asynccontextmanager
+async def _sequencing(publisher: Publisher | None) -> AsyncIterator[None]:
+    """Sequence beside the context, and once more in the end: what was accepted is published."""
+    if publisher is None:
+        yield
+        return
+    async with _background(partial(keep_publishing, publisher)):
+        yield
+    try:
+        await asyncio.to_thread(publisher.step)
+    except Exception as error:  # noqa: BLE001 - the next start goes on from where this one is
+        log.warning("sequencing_hindered", error=str(error))
+    finally:
+        publisher.close()
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:

@@ -1,19 +1,23 @@
 """The read model again, from the log alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, delete
 
-from activities.folding import follow_row, step_of
+from activities.folding import advance_row, fold, follow_rows, step_of
+from domain.attestation import CHAIN as ATTESTATIONS
+from domain.attestation import SYSTEM_CHAINS
 from domain.directory import CHAIN, Directory
 from domain.step import evolve
 from domain.task import Task
 from store import ledger
 from store.engine import writing
-from store.schema import READ_MODEL
+from store.schema import READ_MODEL, agency, task
 
 _BATCH = 500
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +39,45 @@ def rebuild(engine: Engine, progress: Callable[[int], None] = lambda _entries: N
             connection.exec_driver_sql("LOCK TABLE task, agency IN EXCLUSIVE MODE")
         for table in READ_MODEL:
             connection.execute(delete(table))
-        entries, directory, tasks = _fold_all(connection, progress)
+        entries, directory, tasks = fold_all(connection, progress)
         for batch in _batches(list(tasks.values())):
             ledger.show(connection, batch, {t.id: _title(connection, t.id) for t in batch})
         ledger.show_agencies(connection, directory.agencies.values())
     return Rebuilt(entries, len(tasks), len(directory.agencies))
 
 
-def _fold_all(
-    connection: Connection, progress: Callable[[int], None]
+def rebuild_tasks(engine: Engine, tasks: Sequence[str]) -> None:
+    """The rows of these tasks again; none for one that the log does not have. Raises ValueError."""
+    for batch in _batches(tasks):
+        with writing(engine) as connection:
+            # No title is read here that is being erased there.
+            ledger.lock(connection, {*batch, ATTESTATIONS})
+            connection.execute(delete(task).where(task.c.id.in_(batch)))
+            found = [rows for name in batch if (rows := ledger.read_chain(connection, name))]
+            titles = {rows[0].chain: _title(connection, rows[0].chain) for rows in found}
+            ledger.show(connection, [fold(rows) for rows in found], titles)
+
+
+def rebuild_agencies(engine: Engine) -> None:
+    """All rows of agencies again."""
+    with writing(engine) as connection:
+        ledger.lock(connection, [CHAIN])
+        connection.execute(delete(agency))
+        directory = follow_rows(Directory(), ledger.read_chain(connection, CHAIN))
+        ledger.show_agencies(connection, directory.agencies.values())
+
+
+def fold_all(
+    connection: Connection, progress: Callable[[int], None] = lambda _entries: None
 ) -> tuple[int, Directory, dict[str, Task]]:
+    """How many entries there are, and the directory and the tasks that they lead to."""
     tasks: dict[str, Task] = {}
     directory = Directory()
     number = 0
     for number, row in enumerate(ledger.read_all(connection), start=1):
         if row.chain == CHAIN:
-            directory = follow_row(directory, row)
-        else:
+            advance_row(directory, row)
+        elif row.chain not in SYSTEM_CHAINS:
             tasks[row.chain] = evolve(tasks.get(row.chain), step_of(row.data, row.leaf))
         if number % _BATCH == 0:
             progress(number)
@@ -65,6 +91,6 @@ def _title(connection: Connection, task: str) -> str:
     return opening.value if opening else ""
 
 
-def _batches(tasks: list[Task]) -> Iterator[list[Task]]:
+def _batches(tasks: Sequence[_T]) -> Iterator[Sequence[_T]]:
     for start in range(0, len(tasks), _BATCH):
         yield tasks[start : start + _BATCH]

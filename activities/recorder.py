@@ -10,17 +10,18 @@ What a task is, is folded from its entries and never taken from the read model; 
 the leaf hash they end at, so a cached one is as good as the log.
 """
 
-import base64
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from activities.folding import caught_up, follow_row, header_of, recorded_at
+from activities.folding import attested, caught_up, follow_rows, header_of, recorded_at
 from activities.signing import LogKeys
 from activities.unsealing import TASK_PREFIX, Request, unseal
 from audit.canonical import JsonLike
@@ -38,23 +39,27 @@ from audit.entry import (
     sign_command,
     sign_record,
 )
-from audit.keyring import Keyring, holders_named
-from audit.keys import PublicKey
+from audit.keyring import read_change
+from audit.keys import PrivateKey
 from audit.malformed import Malformed
 from audit.submission import Submission
+from domain import attestation
 from domain import directory as directories
+from domain.attestation import SYSTEM_CHAINS, Attested
 from domain.calendar import Calendar
-from domain.command import Command, read_command
+from domain.command import read_command
 from domain.decide import RULES_VERSION, check_issued, decide, due_clocks
-from domain.directory import CHAIN, CLOCK, Directory
+from domain.directory import CHAIN, CLOCK, LOG, Directory
 from domain.instants import format_instant
 from domain.refusal import Refused
 from domain.snapshot import format_clocks
 from domain.step import Step, evolve
 from domain.task import Clock, Role, Task
 from store import ledger
-from store.engine import writing
+from store.engine import forget_erased, writing
 from store.ledger import Row
+
+log = structlog.get_logger(__name__)
 
 Probe = Callable[[str], None]
 _CACHED_TASKS = 20_000
@@ -80,7 +85,18 @@ class Handed:
     received_at: datetime
 
 
-Job = Handed | Timeout
+@dataclass(frozen=True, slots=True)
+class Attest:
+    """A request that the service itself state something about the log (`domain.attestation`), as
+    it was ``at`` that instant (UTC).
+    """
+
+    event: str
+    arguments: Mapping[str, Any]
+    at: datetime
+
+
+Job = Handed | Timeout | Attest
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +104,7 @@ class Recorded:
     """The answer to one job, after the commit.
 
     ``entry`` is the receipt of a submission (None for a timeout); ``entries`` are all those that
-    the job appended, the clock's own before it. ``task`` is None for the directory.
+    the job appended, the clock's own before it. ``task`` is None for a chain about the log.
     """
 
     chain: str
@@ -108,6 +124,8 @@ class _Work:
     rows: list[Row] = field(default_factory=list)
     openings: dict[str, Sequence[Opening]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
+    attested: Attested | None = None
+    has_erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +156,6 @@ class Recorder:
         self._keys = keys
         self._calendar = calendar
         self._now = now
-        self._clock_spki = base64.b64encode(keys.clock.public.spki).decode()
         self._probe = probe
         self._directory = Directory()
         self._tasks: OrderedDict[str, Task] = OrderedDict()
@@ -170,6 +187,8 @@ class Recorder:
             self._write(connection, work)
             self._probe("before_commit")
         self._probe("after_commit")
+        if work.has_erased and not forget_erased(self._engine):
+            log.warning("erased_words_still_in_wal")
         self._remember(work)
         return answers
 
@@ -187,10 +206,10 @@ class Recorder:
         self._directory = work.directory
         return work.directory
 
-    def _prepared(self, job: Job) -> Request | Timeout | Refused:
-        if isinstance(job, Timeout):
-            # Nobody's clock but ours decides what has run out.
-            return Timeout(job.task, min(job.at, self._now()))
+    def _prepared(self, job: Job) -> Request | Timeout | Attest | Refused:
+        if not isinstance(job, Handed):
+            # Nobody's clock but ours decides what has run out, or when something was so.
+            return replace(job, at=min(job.at, self._now()))
         # A stamp ahead of the recorder's own clock is a door's clock gone wrong.
         job = replace(job, received_at=min(job.received_at, self._now()))
         try:
@@ -207,7 +226,7 @@ class Recorder:
         return unseal(job.submission, self._keys.origin, directory, job.received_at)
 
     def _answer(
-        self, connection: Connection, work: _Work, request: Request | Timeout | Refused
+        self, connection: Connection, work: _Work, request: Request | Timeout | Attest | Refused
     ) -> Recorded | Refused:
         mark = len(work.rows)
         try:
@@ -217,6 +236,9 @@ class Recorder:
                 case Timeout(task, at):
                     self._settle(connection, work, task, at)
                     return _recorded(work, task, mark, None)
+                case Attest():
+                    statement = self._attest_request(connection, work, request)
+                    return self._answer_request(connection, work, statement, mark)
                 case Request():
                     return self._answer_request(connection, work, request, mark)
         except Refused as refusal:
@@ -231,6 +253,8 @@ class Recorder:
             return Recorded(chain, found, (), work.tasks.get(chain))
         if chain == CHAIN:
             row = self._append_change(connection, work, request)
+        elif chain == attestation.CHAIN:
+            row = self._append_attestation(connection, work, request)
         else:
             self._settle(connection, work, chain, request.received_at)
             row = self._append_step(connection, work, request)
@@ -252,29 +276,57 @@ class Recorder:
         task = self._fold(connection, work, chain)
         while task is not None and (due := due_clocks(task, at)):
             clock = task.clocks[due[0]]
-            self._append_step(connection, work, self._clock_request(task, due[0], clock))
+            self._append_step(connection, work, self._lapse_request(work, task, due[0], clock))
             task = work.tasks[chain]
 
-    def _clock_request(self, task: Task, name: str, clock: Clock) -> Request:
-        """The clock's command. It is issued and received on the deadline it speaks of: how late the
-        service carried it out shows in ``recorded_at`` alone.
+    def _lapse_request(self, work: _Work, task: Task, name: str, clock: Clock) -> Request:
+        """It is issued and received on the deadline that it speaks of: how late the service carried
+        it out shows in ``recorded_at`` alone.
         """
         due = format_instant(clock.due)
-        identity = f"{self._keys.origin}|{task.id}|{name}|{due}|{task.seq}"
-        predicate: dict[str, JsonLike] = {
+        statement: dict[str, JsonLike] = {
             "arguments": {"clock": name, "due": due},
             "event": "lapse",
-            # The same for the same deadline, and nobody else's to guess and use up beforehand.
-            "id": hashlib.sha256(self._keys.clock.sign(identity.encode())).hexdigest()[:32],
-            "issued_at": due,
-            "log": self._keys.origin,
-            "on_behalf": {"agency": CLOCK, "role": str(Role.CLOCK)},
             "seen": {"digest": task.seen, "version": task.version},
         }
         subject = Subject(TASK_PREFIX + task.id, task.header)
-        envelope = sign_command(subject, predicate, self._keys.clock)
-        command = read_command(task.id, open_command(envelope).predicate)
-        return Request(command, subject, envelope, (), clock.due)
+        occasion = f"{task.id}|{name}|{due}|{task.seq}"
+        return self._clock_request(work, subject, statement, clock.due, occasion)
+
+    def _attest_request(self, connection: Connection, work: _Work, job: Attest) -> Request:
+        last = self._last(connection, work, attestation.CHAIN)
+        header = header_of(last) if last else header_digest(job.arguments)
+        statement: dict[str, JsonLike] = {
+            "arguments": job.arguments, "event": job.event, "seen": None,
+        }  # fmt: skip
+        subject = Subject(attestation.CHAIN, header)
+        seq = last.seq if last else 0
+        occasion = f"{attestation.CHAIN}|{job.event}|{format_instant(job.at)}|{seq}"
+        return self._clock_request(work, subject, statement, job.at, occasion)
+
+    def _clock_request(
+        self,
+        work: _Work,
+        subject: Subject,
+        statement: Mapping[str, JsonLike],
+        at: datetime,
+        occasion: str,
+    ) -> Request:
+        """A command of the service's own clock, issued and received ``at`` that instant."""
+        key = self._keys.named(work.directory, CLOCK)
+        identity = f"{self._keys.origin}|{occasion}"
+        predicate: dict[str, JsonLike] = {
+            **statement,
+            # The same for the same occasion, and nobody else's to guess and use up beforehand.
+            "id": hashlib.sha256(key.sign(identity.encode())).hexdigest()[:32],
+            "issued_at": format_instant(at),
+            "log": self._keys.origin,
+            "on_behalf": {"agency": CLOCK, "role": str(Role.CLOCK)},
+        }
+        envelope = sign_command(subject, predicate, key)
+        chain = subject.name.removeprefix(TASK_PREFIX)
+        command = read_command(chain, open_command(envelope).predicate)
+        return Request(command, subject, envelope, (), at)
 
     def _append_step(self, connection: Connection, work: _Work, request: Request) -> Row:
         command = request.command
@@ -282,17 +334,16 @@ class Recorder:
         header = task.header if task else header_digest(command.arguments)
         if request.subject.digest != header:
             raise Refused("other_task", task=command.task)
-        actor = work.directory.actor(command.key, command.agency, command.role)
+        received_at = request.received_at
+        actor = work.directory.actor(command.key, command.agency, command.role, received_at)
         directories.check_agencies(work.directory, command.arguments)
-        decision = decide(task, command, actor, request.received_at, self._calendar)
+        decision = decide(task, command, actor, received_at, self._calendar)
         claim = _Claim(
             person=actor.person,
             before=str(task.state) if task else None,
             after=str(decision.to),
             clocks=format_clocks(decision.clocks),
-            recorded_at=self._time_after(
-                request.received_at, *([task.recorded_at] if task else [])
-            ),
+            recorded_at=self._time_after(received_at, *([task.recorded_at] if task else [])),
         )
         row = self._sign(work, request, claim)
         step = Step(
@@ -302,7 +353,7 @@ class Recorder:
             arguments=command.arguments,
             command=command.id,
             person=actor.person,
-            received_at=request.received_at,
+            received_at=received_at,
             recorded_at=claim.recorded_at,
             to=decision.to,
             clocks=decision.clocks,
@@ -317,30 +368,83 @@ class Recorder:
 
     def _append_change(self, connection: Connection, work: _Work, request: Request) -> Row:
         command = request.command
-        _check_keys(command, self._keys.log.public)
-        directories.judge(work.directory, command.event, command.arguments, command.key)
-        queued = [row for row in work.rows if row.chain == CHAIN]
-        chain = [*ledger.read_chain(connection, CHAIN), *queued]
-        header = header_of(chain[0]) if chain else header_digest(command.arguments)
-        if request.subject.digest != header:
-            raise Refused("other_task", task=CHAIN)
-        if not chain and command.arguments["clock"] != self._clock_spki:
-            raise Refused("other_log", log=self._keys.origin)
-        check_issued(command, request.received_at)
-        claim = _Claim(
-            person=directories.ADMINISTRATOR,
-            before=None,
-            after="recorded",
-            clocks={},
-            recorded_at=self._time_after(
-                request.received_at, *([recorded_at(chain[-1])] if chain else [])
-            ),
-        )
-        row = self._sign(work, request, claim)
+        self._check_keys(request)
+        judge = directories.judge
+        judge(work.directory, command.event, command.arguments, command.key, request.received_at)
+        row = self._sign_about_log(connection, work, request, directories.ADMINISTRATOR)
         work.directory = directories.follow(
             work.directory, command.event, command.arguments, row.leaf
         )
         return row
+
+    def _append_attestation(self, connection: Connection, work: _Work, request: Request) -> Row:
+        event, arguments = request.command.event, request.command.arguments
+        holder = work.directory.key_in_force(request.command.key, request.received_at).holder
+        so_far = work.attested or attested(connection)
+        attestation.judge(so_far, event, arguments, holder)
+        erases = event == attestation.ERASE
+        if erases and not ledger.is_opened(connection, arguments["leaf"], arguments["field"]):
+            raise Refused("nothing_to_erase", field=arguments["field"])
+        row = self._sign_about_log(connection, work, request, holder)
+        if erases:
+            ledger.erase(connection, arguments["leaf"], arguments["field"])
+            work.has_erased = True
+        work.attested = attestation.follow(so_far, event, arguments, row.leaf)
+        return row
+
+    def _sign_about_log(
+        self, connection: Connection, work: _Work, request: Request, person: str
+    ) -> Row:
+        """An entry of a chain about the log itself. It knows no states and no deadlines; no
+        workflow hears of it, and no listing shows it.
+        """
+        command = request.command
+        last = self._last(connection, work, command.task)
+        header = header_of(last) if last else header_digest(command.arguments)
+        if request.subject.digest != header:
+            raise Refused("other_task", task=command.task)
+        check_issued(command, request.received_at)
+        earlier = [recorded_at(last)] if last else []
+        claim = _Claim(
+            person=person,
+            before=None,
+            after="recorded",
+            clocks={},
+            recorded_at=self._time_after(request.received_at, *earlier),
+        )
+        return self._sign(work, request, claim)
+
+    def _last(self, connection: Connection, work: _Work, chain: str) -> Row | None:
+        """The chain's last entry: any has the header of the first."""
+        queued = [row for row in work.rows if row.chain == chain]
+        if queued:
+            return queued[-1]
+        seq, _ = work.heads.get(chain, (0, ""))
+        return ledger.read_chain(connection, chain, seq - 1)[-1] if seq else None
+
+    def _check_keys(self, request: Request) -> None:
+        """A key that comes in must be sound, and one that the service shall sign with be here.
+        Raises Refused.
+        """
+        event, arguments = request.command.event, request.command.arguments
+        try:
+            change = read_change(event, arguments, format_instant(request.received_at))
+        except Malformed as error:
+            raise Refused(error.code, detail=error.detail) from error
+        if not isinstance(change, tuple):
+            return
+        for holder in change:
+            first = {LOG: self._keys.log, CLOCK: self._keys.clock}.get(holder.name)
+            if first is None:
+                continue
+            if event == "found" and holder.key != first.public:
+                raise Refused("other_log", log=self._keys.origin)
+            if self._keys.held(holder.key.id) is None:
+                raise Refused("key_not_held", holder=holder.name)
+
+    def _log_key(self, directory: Directory) -> PrivateKey:
+        """The key that signs the next record: what rotates it is itself signed with the old one."""
+        return self._keys.named(directory, LOG) if directory.seq else self._keys.log
 
     def _time_after(self, *earlier: datetime) -> datetime:
         """Now, but never before the receipt or the chain's last entry, whatever the machine's
@@ -366,7 +470,7 @@ class Recorder:
             "seq": seq + 1,
             "to": claim.after,
         }
-        record = sign_record(request.subject, predicate, self._keys.log)
+        record = sign_record(request.subject, predicate, self._log_key(work.directory))
         try:
             data = format_entry(Entry(request.envelope, record))
         except Malformed as error:
@@ -381,6 +485,8 @@ class Recorder:
 
     def _fold(self, connection: Connection, work: _Work, chain: str) -> Task | None:
         """The task up to the chain's head, from the cache where it reaches, from the log beyond."""
+        if chain in SYSTEM_CHAINS:
+            return None
         if chain in work.tasks:
             return work.tasks[chain]
         head = work.heads.get(chain)
@@ -396,14 +502,14 @@ class Recorder:
         head = work.heads.get(CHAIN)
         if head is None or head[1] == work.directory.head:
             return
-        for row in ledger.read_chain(connection, CHAIN, work.directory.seq):
-            work.directory = follow_row(work.directory, row)
+        rows = ledger.read_chain(connection, CHAIN, work.directory.seq)
+        work.directory = follow_rows(work.directory, rows)
 
     def _write(self, connection: Connection, work: _Work) -> None:
         if not work.rows:
             return
         ledger.append(connection, work.rows, work.openings)
-        changed = {row.chain for row in work.rows} - {CHAIN}
+        changed = {row.chain for row in work.rows} - SYSTEM_CHAINS
         tasks = [work.tasks[chain] for chain in sorted(changed)]
         ledger.show(connection, tasks, work.titles)
         ledger.post(connection, tasks)
@@ -430,13 +536,10 @@ def _is_lost_race(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) or state in {"40P01", "40001"}
 
 
-def _chain(request: Request | Timeout) -> str:
-    return request.task if isinstance(request, Timeout) else request.command.task
-
-
-def _check_keys(command: Command, log_key: PublicKey) -> None:
-    """A key that comes in must be sound and nobody's yet. Raises Refused."""
-    try:
-        Keyring(log_key).check(holders_named(command.event, command.arguments))
-    except Malformed as error:
-        raise Refused(error.code, detail=error.detail) from error
+def _chain(request: Request | Timeout | Attest) -> str:
+    match request:
+        case Timeout(task):
+            return task
+        case Attest():
+            return attestation.CHAIN
+    return request.command.task

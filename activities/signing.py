@@ -1,14 +1,64 @@
-"""The keys that the service itself signs with, and the name of the log they sign for."""
+"""The keys that the service itself signs with, and the name of the log they sign for.
 
+Which of several keys signs is not decided here but by the directory: the one it names at that point
+of the log. Keys may appear while the service runs, when one is rotated.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+
 from audit.keys import PrivateKey
+from domain.directory import Directory
+from domain.refusal import Refused
+
+
+def _no_more(_key: str) -> None:
+    """Where no other keys are kept."""
 
 
 @dataclass(frozen=True)
 class LogKeys:
-    """``log`` signs records only, ``clock`` signs the clock's commands only."""
+    """``log`` signs records only, ``clock`` signs the clock's commands only: the keys that a new
+    log is founded with. ``find`` looks for the keys that came later, by key id.
+    """
 
     origin: str
     log: PrivateKey = field(repr=False)
     clock: PrivateKey = field(repr=False)
+    find: Callable[[str], PrivateKey | None] = field(default=_no_more, repr=False)
+    _found: dict[str, PrivateKey] = field(default_factory=dict, init=False, repr=False)
+
+    def held(self, key: str) -> PrivateKey | None:
+        """The key of this id, when this service has it."""
+        if key in self._found:
+            return self._found[key]
+        for first in (self.log, self.clock):
+            if first.public.id == key:
+                return first
+        found = self.find(key)
+        if found is None or found.public.id != key:
+            return None
+        self._found[key] = found
+        return found
+
+    def named(self, directory: Directory, holder: str) -> PrivateKey:
+        """The key that the directory names for ``log`` or ``clock``. Raises Refused when this
+        service does not have it.
+        """
+        named = directory.key_of(holder)
+        key = self.held(named.id) if named else None
+        if key is None:
+            raise Refused("key_not_held", holder=holder)
+        return key
+
+
+@dataclass(frozen=True)
+class CheckpointKeys:
+    """The two keys that sign checkpoints, and nothing else. Their name is the log's origin."""
+
+    origin: str
+    ed25519: Ed25519PrivateKey = field(repr=False)
+    mldsa: MLDSA44PrivateKey = field(repr=False)

@@ -16,9 +16,11 @@ from audit.entry import Subject, open_command
 from audit.keys import PublicKey, load_public
 from audit.malformed import Malformed
 from audit.submission import Submission
+from domain import attestation
 from domain import command as commands
+from domain.attestation import SYSTEM_CHAINS
 from domain.command import Command, read_command
-from domain.directory import CHAIN, Directory
+from domain.directory import ADMINISTRATOR, CHAIN, Directory, check_purpose
 from domain.lifecycle import EVENTS
 from domain.refusal import Refused
 
@@ -48,54 +50,48 @@ def unseal(
             raise Refused("other_log", log=str(statement.predicate["log"])[:80])
         chain = chain_of(statement.subject.name)
         command = read_command(chain, statement.predicate)
-        key = _signer(command, directory)
+        key = _signer(command, directory, received_at)
         if command.key != key.id or not submission.command.verify(key):
             raise Refused("signature_wrong")
-        if chain != CHAIN:
-            _check_openings(command, submission.openings)
+        _check_openings(command, submission.openings)
     except Malformed as error:
         raise Refused(error.code, detail=error.detail) from error
     return Request(command, statement.subject, submission.command, submission.openings, received_at)
 
 
 def chain_of(subject: str) -> str:
-    """The chain that a subject names: a task's id, or the directory. Raises Malformed."""
-    if subject == CHAIN:
-        return CHAIN
+    """The chain that a subject names: a task's id, or a chain about the log. Raises Malformed."""
+    if subject in SYSTEM_CHAINS:
+        return subject
     task = subject.removeprefix(TASK_PREFIX)
-    if task in {subject, CHAIN} or _TASK_ID.fullmatch(task) is None:
+    if task in {subject, *SYSTEM_CHAINS} or _TASK_ID.fullmatch(task) is None:
         raise Malformed("subject_unknown", subject[:80])
     return task
 
 
-def _signer(command: Command, directory: Directory) -> PublicKey:
-    person = directory.people.get(directory.keys.get(command.key, ""))
-    if person is not None:
-        return load_public(base64.b64decode(person.spki))
+def _signer(command: Command, directory: Directory, received_at: datetime) -> PublicKey:
+    """The key that must have signed, once it counts and is for such commands."""
     if command.task == CHAIN and command.event == "found":
         # The first entry brings its own key: it is trusted because the log's key vouches for it.
         return _founder(command.arguments)
-    if command.task == CHAIN and command.key == directory.administrator_key:
-        return load_public(base64.b64decode(directory.administrator))
-    raise Refused("unknown_key", key=command.key[:16])
+    key = directory.key_in_force(command.key, received_at)
+    if command.task == attestation.CHAIN:
+        attestation.check_purpose(key.holder, command.event)
+    else:
+        check_purpose(key.holder, command.task, command.event)
+    return load_public(base64.b64decode(key.spki))
 
 
 def _founder(arguments: Mapping[str, Any]) -> PublicKey:
     try:
-        return load_public(base64.b64decode(arguments["administrator"], validate=True))
+        return load_public(base64.b64decode(arguments[ADMINISTRATOR], validate=True))
     except (KeyError, TypeError, ValueError) as error:
-        raise Refused("missing_argument", event="found", field="administrator") from error
+        raise Refused("missing_argument", event="found", field=ADMINISTRATOR) from error
 
 
 def _check_openings(command: Command, openings: Sequence[Opening]) -> None:
     """Words come with the command, each fitting its commitment; nothing else comes with it."""
-    if command.event not in EVENTS:
-        raise Refused("unknown_event", event=command.event)
-    expected = {
-        name: command.arguments[name]
-        for name in commands.text_fields(command.event)
-        if command.arguments.get(name) is not None
-    }
+    expected = _commitments(command)
     for name in expected.keys() ^ {opening.field for opening in openings}:
         raise Refused("opening_missing", field=name)
     for opening in openings:
@@ -103,3 +99,16 @@ def _check_openings(command: Command, openings: Sequence[Opening]) -> None:
         commitment = expected[opening.field]
         if not is_commitment(commitment) or not opening.opens(commitment):
             raise Refused("opening_wrong", field=opening.field)
+
+
+def _commitments(command: Command) -> dict[str, Any]:
+    """The commitments in a command, by field. Only the steps of tasks have words."""
+    if command.task in SYSTEM_CHAINS:
+        return {}
+    if command.event not in EVENTS:
+        raise Refused("unknown_event", event=command.event)
+    return {
+        name: command.arguments[name]
+        for name in commands.text_fields(command.event)
+        if command.arguments.get(name) is not None
+    }

@@ -41,17 +41,15 @@ def canonical(value: JsonLike) -> bytes:
 def parse(data: bytes) -> Json:
     """The value of canonical bytes. Raises Malformed on any others, however harmless they look."""
     try:
-        value: Json = json.loads(
-            data.decode(),
-            object_pairs_hook=_without_duplicates,
-            parse_float=_no_float,
-            parse_constant=_no_float,
-            parse_int=_bounded,
-        )
+        text = data.decode()
+        value: Json = _DECODER.decode(text)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise Malformed("not_json", type(error).__name__) from error
-    if canonical(value) != data:
-        raise Malformed("not_canonical")
+    # What `_check` looks for needs a character beyond ASCII, or this many brackets.
+    if not text.isascii() or text.count("{") + text.count("[") > MAX_DEPTH:
+        _check(value, MAX_DEPTH)
+    if _ENCODER.encode(value) != text:
+        raise _reason(text, value)
     return value
 
 
@@ -92,6 +90,16 @@ def _check_depth(depth: int) -> None:
         raise Malformed("too_deep")
 
 
+def _reason(text: str, value: Json) -> Malformed:
+    """Why a text is not the one form of its value."""
+    try:
+        json.loads(text, object_pairs_hook=_without_duplicates)
+        _check(value, MAX_DEPTH)
+    except Malformed as error:
+        return error
+    return Malformed("not_canonical")
+
+
 def _without_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     value = dict(pairs)
     if len(value) != len(pairs):
@@ -104,6 +112,16 @@ def _no_float(text: str) -> NoReturn:
 
 
 def _bounded(text: str) -> int:
-    if len(text) > len(str(-MAX_INTEGER)):
+    if len(text) > len(str(-MAX_INTEGER)) or abs(int(text)) > MAX_INTEGER:
         raise Malformed("integer_too_large")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float, parse_int=_bounded)
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,
+    sort_keys=True,
+    separators=(",", ":"),
+)

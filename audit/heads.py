@@ -11,10 +11,13 @@ the others hang on that one by their hashes. So the history of *one* task is sho
 without showing any other.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from audit.canonical import canonical
+from audit.malformed import Malformed
 from audit.merkle import (
     EMPTY_ROOT,
     HashReader,
@@ -44,7 +47,10 @@ class HeadProof:
         under ``root``.
         """
         leaf = leaf_hash(head_leaf(self.chain, self.count, self.head))
-        check_inclusion(self.hashes, self.index, chains, leaf, root)
+        try:
+            check_inclusion(self.hashes, self.index, chains, leaf, root)
+        except Malformed as error:
+            raise Malformed(error.code, f"head of {self.chain}: {error.detail}") from error
 
 
 def head_leaf(chain: str, count: int, head: str) -> bytes:
@@ -79,3 +85,39 @@ def _reader(heads: Heads) -> HashReader:
         return rows[level][index]
 
     return read
+
+
+class HeadsFollower:
+    """The heads while a log is read entry by entry, and what they were a little earlier.
+
+    An entry that states the heads comes after the entries that it speaks of, with others between.
+    """
+
+    def __init__(self, reach: int = 1 << 16) -> None:
+        """``reach``: how many entries may lie between."""
+        self._heads: dict[str, tuple[int, str]] = {}
+        self._before: deque[tuple[str, tuple[int, str] | None]] = deque(maxlen=reach)
+        self.size = 0
+
+    def follow(self, chain: str, leaf: str) -> None:
+        """The next entry of the log; ``leaf`` is its hash in hex."""
+        before = self._heads.get(chain)
+        self._before.append((chain, before))
+        self._heads[chain] = (before[0] + 1 if before else 1, leaf)
+        self.size += 1
+
+    def stated(self, size: int) -> tuple[int, bytes]:
+        """How many chains the first ``size`` entries had, and the root over their heads.
+
+        Raises Malformed when that is ahead, or too long ago.
+        """
+        back = self.size - size
+        if not 0 <= back <= len(self._before):
+            raise Malformed("heads_out_of_reach", f"of {size}, at {self.size}")
+        heads: dict[str, tuple[int, str]] = dict(self._heads)
+        for chain, before in islice(reversed(self._before), back):
+            if before is None:
+                del heads[chain]
+            else:
+                heads[chain] = before
+        return len(heads), heads_root(heads)

@@ -1,8 +1,8 @@
-"""Keys that sign: Ed25519 (RFC 8032), named by the SHA-256 of their SubjectPublicKeyInfo.
+"""Keys that sign, named by the SHA-256 of their SubjectPublicKeyInfo; `audit.algorithms` has kinds.
 
-A private key at rest is an encrypted PKCS#8 PEM file. A key that comes from outside is refused
-when it is of small order or not in canonical form: `cryptography` loads such keys, and under the
-identity point a forged signature verifies for every message.
+A private key at rest is an encrypted file: PKCS#8 in PEM, or PKCS#12 (``.p12``, ``.pfx``) as
+authorities hand it out, with a certificate. A key that comes from outside is refused when it is
+weak, or not in the one form that its kind has.
 """
 
 import hashlib
@@ -11,15 +11,30 @@ from functools import cached_property, lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import pkcs12
 
+from audit.algorithms import (
+    Kind,
+    PrivateHalf,
+    Sign,
+    Verify,
+    as_private,
+    signer,
+    spki_of,
+    verifier,
+)
 from audit.malformed import Malformed
 
-_P = 2**255 - 19
-_SIGN_BIT = 1 << 255
-# The y coordinates of the eight points whose order divides 8; this one's order is 8.
-_Y8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022
-_SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
+__all__ = [
+    "Kind",
+    "PrivateKey",
+    "PublicKey",
+    "load_pkcs12",
+    "load_private",
+    "load_public",
+    "private_key",
+]
 
 
 @dataclass(frozen=True)
@@ -27,7 +42,8 @@ class PublicKey:
     """A public key that may be trusted as such; whom it stands for is said elsewhere."""
 
     spki: bytes
-    _key: Ed25519PublicKey = field(repr=False, compare=False)
+    kind: Kind
+    _verify: Verify = field(repr=False, compare=False)
 
     @cached_property
     def id(self) -> str:
@@ -35,9 +51,9 @@ class PublicKey:
         return hashlib.sha256(self.spki).hexdigest()
 
     def verify(self, signature: bytes, message: bytes) -> bool:
-        """Whether ``signature`` is this key's over ``message``."""
+        """Whether ``signature`` is this key's over ``message``, in the one form that it has."""
         try:
-            self._key.verify(signature, message)
+            self._verify(signature, message)
         except InvalidSignature:
             return False
         return True
@@ -47,14 +63,24 @@ class PublicKey:
 class PrivateKey:
     """A key that signs. Its `repr` shows nothing of it."""
 
-    _key: Ed25519PrivateKey = field(repr=False)
+    _key: PrivateHalf = field(repr=False)
 
     @cached_property
     def public(self) -> PublicKey:
-        return load_public(_spki(self._key.public_key()))
+        """Raises Malformed for a weak key."""
+        return load_public(spki_of(self._key.public_key()))
+
+    @property
+    def unwrapped(self) -> PrivateHalf:
+        """For those who sign in other forms than DSSE."""
+        return self._key
+
+    @cached_property
+    def _sign(self) -> Sign:
+        return signer(self._key)
 
     def sign(self, message: bytes) -> bytes:
-        return self._key.sign(message)
+        return self._sign(message)
 
     def to_pem(self, passphrase: bytes) -> bytes:
         """Encrypted PKCS#8. Raises ValueError for an empty passphrase: no key rests in clear."""
@@ -65,7 +91,7 @@ class PrivateKey:
 
 
 def private_key(seed: bytes) -> PrivateKey:
-    """The key of a 32-byte seed; the caller brings the randomness."""
+    """The Ed25519 key of a 32-byte seed; the caller brings the randomness."""
     return PrivateKey(Ed25519PrivateKey.from_private_bytes(seed))
 
 
@@ -75,9 +101,22 @@ def load_private(pem: bytes, passphrase: bytes) -> PrivateKey:
         key = serialization.load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Malformed("private_key_unreadable", "wrong passphrase, or not a key file") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise Malformed("key_type_unsupported", type(key).__name__)
-    return PrivateKey(key)
+    return _sound(key)
+
+
+def load_pkcs12(data: bytes, passphrase: bytes) -> tuple[PrivateKey, bytes | None]:
+    """Open a PKCS#12 file: the key and, in DER, the certificate of this key where it has one.
+
+    Raises Malformed for a wrong passphrase or file.
+    """
+    try:
+        key, certificate, _ = pkcs12.load_key_and_certificates(data, passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Malformed("private_key_unreadable", "wrong passphrase, or not a key file") from error
+    if key is None:
+        raise Malformed("private_key_unreadable", "the file holds no private key")
+    der = certificate.public_bytes(serialization.Encoding.DER) if certificate else None
+    return _sound(key), der
 
 
 @lru_cache(maxsize=65_536)
@@ -87,19 +126,15 @@ def load_public(spki: bytes) -> PublicKey:
         key = serialization.load_der_public_key(spki)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Malformed("public_key_unreadable") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise Malformed("key_type_unsupported", type(key).__name__)
-    if _spki(key) != spki:
-        raise Malformed("public_key_not_canonical")
-    y = int.from_bytes(key.public_bytes_raw(), "little") & ~_SIGN_BIT
-    if y >= _P:
-        raise Malformed("public_key_not_canonical")
-    if y in _SMALL_ORDER_Y:
-        raise Malformed("public_key_of_small_order")
-    return PublicKey(spki, key)
-
-
-def _spki(key: Ed25519PublicKey) -> bytes:
-    return key.public_bytes(
+    kind, verify = verifier(key)
+    if key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    ) != spki:  # fmt: skip
+        raise Malformed("public_key_not_canonical")
+    return PublicKey(spki, kind, verify)
+
+
+def _sound(key: object) -> PrivateKey:
+    found = PrivateKey(as_private(key))
+    found.public  # noqa: B018 - a weak key must not sign either
+    return found

@@ -28,6 +28,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from audit.dsse import decode_base64
@@ -146,7 +147,7 @@ def parse_note(data: bytes) -> Note:
 
 def format_note(note: Note) -> bytes:
     """Raises ValueError for what would not be read back as the same note."""
-    data = "".join([note.text, "\n", *map(_format_line, note.lines)]).encode()
+    data = "".join([note.text, "\n", *map(format_line, note.lines)]).encode()
     try:
         same = parse_note(data) == note
     except Malformed as error:
@@ -169,7 +170,7 @@ def _parse_line(line: str) -> Line:
     return Line(name, blob[:ID_BYTES], blob[ID_BYTES:])
 
 
-def _format_line(line: Line) -> str:
+def format_line(line: Line) -> str:
     return f"{_DASH}{line.name} {base64.b64encode(line.key_id + line.signature).decode()}\n"
 
 
@@ -188,6 +189,15 @@ def check_name(name: str) -> None:
 def load_ed25519(public: bytes) -> PublicKey:
     """The key in 32 bytes; refused when of small order, as everywhere. Raises Malformed."""
     return load_public(_ED25519_SPKI + public)
+
+
+def spki_of(key: VerifierKey) -> bytes:
+    """The key as a SubjectPublicKeyInfo, as which the log's directory names it."""
+    if key.type != MLDSA44:
+        return _ED25519_SPKI + key.public
+    return load_mldsa44(key.public).public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from audit.keyring import DIRECTORY
+from audit.disputes import Disputed
+from audit.keyring import ATTESTATIONS, DIRECTORY
 
 MAX_FINDINGS = 50
 """So many findings are kept; `Report.broken` has them all."""
+
+MAX_DISPUTED = 50
+"""So many disputed entries are listed; `Report.disputed_entries` counts them all."""
 
 
 class Check(IntEnum):
@@ -27,11 +31,28 @@ class Check(IntEnum):
     OPENINGS = 7
     RULES = 8
     READ_MODEL = 9
+    TREE = 10
+    CHECKPOINT = 11
+    HEADS = 12
+
+
+def printable(text: str) -> str:
+    """With every mark spelt out that would steer a terminal, or hide or reorder what it shows.
+
+    A finding may quote what a forger wrote, and must not let that speak for itself.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong, and with which entry. ``code`` is stable snake_case, ``detail`` English."""
+    """What is wrong, and with which entry. ``code`` is stable snake_case, ``detail`` English.
+
+    ``index`` is the entry's place in the log, where it has one. What is not about one entry but
+    about the log has an empty ``chain``.
+    """
 
     check: Check
     code: str
@@ -39,10 +60,13 @@ class Finding:
     seq: int
     leaf: str
     detail: str = ""
+    index: int | None = None
 
     def __str__(self) -> str:
+        place = f" (index {self.index})" if self.index is not None else ""
+        where = f"{self.chain} entry {self.seq}{place}" if self.chain else "the log"
         detail = f": {self.detail}" if self.detail else ""
-        return f"check {self.check}: {self.code}: {self.chain} entry {self.seq}{detail}"
+        return printable(f"check {self.check}: {self.code}: {where}{detail}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +83,8 @@ class Report:
 
     ``passed`` counts, for each check, the entries that passed it; ``broken`` leads from a chain to
     its first finding; ``skipped`` entries came after that one. ``opened`` and ``erased`` count the
-    commitments whose words are there, and those whose words are gone.
+    commitments whose words are there, and those whose words are gone. ``disputed`` are entries that
+    a key signed which was revoked as from there on: they stand, and whoever reads them should know.
     """
 
     entries: int
@@ -70,6 +95,8 @@ class Report:
     opened: int
     erased: int
     findings: tuple[Finding, ...]
+    disputed: tuple[Disputed, ...] = ()
+    disputed_entries: int = 0
 
     @property
     def ok(self) -> bool:
@@ -105,7 +132,9 @@ def check_read_model(
             passed += 1
         else:
             findings.append(finding)
-    for chain in sorted(report.heads.keys() - seen - report.broken.keys() - {DIRECTORY}):
+    for chain in sorted(
+        report.heads.keys() - seen - report.broken.keys() - {DIRECTORY, ATTESTATIONS}
+    ):
         head = report.heads[chain]
         findings.append(Finding(Check.READ_MODEL, "row_missing", chain, head.seq, head.leaf))
     broken = {**report.broken, **{finding.chain: finding for finding in findings}}

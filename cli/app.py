@@ -12,12 +12,17 @@ from cli import (
     events,
     history,
     importing,
+    keys,
     lifecycle,
     people,
+    proving,
+    reconciling,
+    redacting,
     repair,
     service,
     tasks,
     why,
+    witnesses,
 )
 from cli.registry import (
     DATA,
@@ -50,12 +55,15 @@ def make(session: Session) -> typer.Typer:
     running, work, log = texts("panel_service"), texts("panel_work"), texts("panel_log")
     add_command(app, session, "up", service.up, panel=running)
     add_command(app, session, "worker", service.worker, panel=running)
+    add_command(app, session, "sequencer", service.sequencer, panel=running)
     add_command(app, session, "import", importing.import_file, panel=work)
     app.add_typer(_tasks(session), name="task", rich_help_panel=work)
     add_command(app, session, "people", people.people, panel=work)
     app.add_typer(_calendars(session), name="calendar", rich_help_panel=work)
     add_command(app, session, "lifecycle", lifecycle.lifecycle, panel=work)
     app.add_typer(_audits(session), name="audit", rich_help_panel=log)
+    app.add_typer(_keys(session), name="key", rich_help_panel=log)
+    app.add_typer(_witnesses(session), name="witness", rich_help_panel=log)
     add_command(app, session, "rebuild", repair.rebuild, panel=log)
     add_command(app, session, "rehydrate", repair.rehydrate, panel=log)
     return app
@@ -84,7 +92,37 @@ def _audits(session: Session) -> typer.Typer:
     group = new_group(session, "help_audit")
     group.callback()(adopting(session))
     add_command(group, session, "verify", audits.verify)
+    add_command(group, session, "export", proving.export)
+    add_command(group, session, "prove", proving.prove)
+    add_command(group, session, "receipt", proving.receipt)
+    add_command(group, session, "checkpoint", proving.checkpoint)
+    add_command(group, session, "trust", proving.trust)
+    add_command(group, session, "verifier", proving.verifier)
+    add_command(group, session, "reconcile", reconciling.reconcile)
+    add_command(group, session, "redact", redacting.redact)
     add_command(group, session, "key", audits.key)
+    return group
+
+
+def _keys(session: Session) -> typer.Typer:
+    group = new_group(session, "help_key")
+    group.callback()(adopting(session))
+    add_command(group, session, "list", keys.list_keys)
+    add_command(group, session, "new", keys.new)
+    add_command(group, session, "enrol", keys.enrol)
+    add_command(group, session, "rotate", keys.rotate)
+    add_command(group, session, "revoke", keys.revoke)
+    return group
+
+
+def _witnesses(session: Session) -> typer.Typer:
+    group = new_group(session, "help_witness")
+    group.callback()(adopting(session))
+    add_command(group, session, "init", witnesses.init)
+    add_command(group, session, "trust", witnesses.trust)
+    add_command(group, session, "serve", witnesses.serve)
+    add_command(group, session, "show", witnesses.show)
+    add_command(group, session, "forks", witnesses.forks)
     return group
 
 

@@ -17,11 +17,25 @@ _LOG_KEY = Annotated[Path | None, typer.Option("--log-key", metavar="FILE", help
 
 def verify(
     session: Session,
+    bundle: Annotated[
+        Path | None, typer.Argument(metavar="[BUNDLE]", help="opt_bundle", show_default=False)
+    ] = None,
+    trust: Annotated[Path | None, typer.Option("--trust", metavar="FILE", help="opt_trust")] = None,
+    known: Annotated[
+        list[Path] | None, typer.Option("--known", metavar="FILE", help="opt_known")
+    ] = None,
+    skip_signatures: Annotated[  # noqa: FBT002 - a switch
+        bool, typer.Option("--skip-signatures", help="opt_skip_signatures")
+    ] = False,
     log_key: _LOG_KEY = None,
     origin: Annotated[str | None, typer.Option("--origin", help="opt_origin")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="opt_quiet")] = False,  # noqa: FBT002 - a switch
 ) -> int:
     """Check every entry; status 1 when one is broken, and its name first."""
+    if bundle is not None:
+        return _verify_bundle(session, bundle, trust, known or [], signatures=not skip_signatures)
+    if trust is not None or known or skip_signatures:
+        raise typer.BadParameter(session.texts("misuse_needs_bundle"), param_hint="BUNDLE")
     from embedded.keyring import read_origin, read_public  # noqa: PLC0415 - not for --help
 
     key = read_public(log_key or session.home.log_key)
@@ -31,6 +45,42 @@ def verify(
     session.out.document(_document(name, key, report))
     _show(session, report, quiet=quiet)
     return status.DONE if report.ok else status.REFUSED
+
+
+def _verify_bundle(
+    session: Session, bundle: Path, trust: Path | None, known: list[Path], *, signatures: bool
+) -> int:
+    """Offline, with nothing but the bundle and the trust file: `audit.verify`, and the rules."""
+    import os  # noqa: PLC0415 - not for --help
+    import time  # noqa: PLC0415 - likewise
+
+    from audit.offline import Order, verify_bundle  # noqa: PLC0415 - likewise
+    from audit.saying import Speaker  # noqa: PLC0415 - likewise
+    from audit.verify import as_document, lines  # noqa: PLC0415 - likewise
+    from domain.replay import Replay  # noqa: PLC0415 - likewise
+    from embedded.publishing import read_policy  # noqa: PLC0415 - likewise
+
+    if trust is None:
+        raise typer.BadParameter(session.texts("misuse_needs_trust"), param_hint="--trust")
+    order = Order(
+        bundle,
+        read_policy(trust),
+        now=int(session.now.timestamp()),
+        judge=Replay,
+        signatures=signatures,
+        known=tuple(path.read_bytes() for path in known),
+        processes=os.cpu_count() or 1,
+    )
+    start = time.monotonic()
+    found = verify_bundle(
+        order,
+        lambda done, of: session.out.progress(session.texts("progress_of", done=done, of=of)),
+    )
+    session.out.end_progress()
+    session.out.document(as_document(found))
+    for line in lines(found, order, Speaker(session.texts.language), time.monotonic() - start):
+        session.out.line(line)
+    return status.DONE if found.ok else status.REFUSED
 
 
 def key(session: Session) -> None:
@@ -46,7 +96,7 @@ def key(session: Session) -> None:
 
 
 def _verified(session: Session, origin: str, log_key: "PublicKey") -> "Report":
-    from audit.verify import check_read_model, verify  # noqa: PLC0415 - not for --help
+    from audit.stored import check_read_model, verify  # noqa: PLC0415 - not for --help
     from domain.replay import Replay  # noqa: PLC0415 - likewise
     from store import ledger, queries  # noqa: PLC0415 - likewise
 
@@ -80,6 +130,7 @@ def _show(session: Session, report: "Report", *, quiet: bool) -> None:
         line(texts("verify_openings", opened=report.opened, erased=report.erased))
         for finding in report.findings:
             line(_finding(session, finding), "red")
+    _show_disputed(session, report, quiet=quiet)
     if report.ok:
         line(texts("verify_ok", entries=report.entries, chains=report.chains), "bold green")
         return
@@ -88,6 +139,30 @@ def _show(session: Session, report: "Report", *, quiet: bool) -> None:
         line(texts("verify_broken", finding=_finding(session, first)), "bold red")
     line(texts("verify_figures", entries=report.entries, chains=report.chains,
                broken=len(report.broken), skipped=report.skipped), "red")  # fmt: skip
+
+
+def _show_disputed(session: Session, report: "Report", *, quiet: bool) -> None:
+    """Entries that a revoked key signed: no error of the log, so they change no exit status."""
+    if not report.disputed_entries:
+        return
+    texts, line = session.texts, session.out.line
+    line(texts("verify_disputed", entries=report.disputed_entries), "bold yellow")
+    if quiet:
+        return
+    for entry in report.disputed:
+        line(
+            texts(
+                "disputed_entry",
+                chain=entry.chain,
+                seq=entry.seq,
+                leaf=entry.leaf[:12],
+                holder=entry.holder,
+                index=entry.index,
+            ),
+            "yellow",
+        )
+    if more := report.disputed_entries - len(report.disputed):
+        line(texts("disputed_more", more=more), "yellow")
 
 
 def _finding(session: Session, finding: "Finding") -> str:
@@ -114,6 +189,17 @@ def _document(origin: str, key: "PublicKey", report: "Report") -> dict[str, Any]
         "erased": report.erased,
         "skipped": report.skipped,
         "broken_chains": len(report.broken),
+        "disputed_entries": report.disputed_entries,
+        "disputed": [
+            {
+                "index": entry.index,
+                "chain": entry.chain,
+                "seq": entry.seq,
+                "leaf": entry.leaf,
+                "holder": entry.holder,
+            }
+            for entry in report.disputed
+        ],
         "findings": [
             {
                 "check": finding.check.value,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from typer import Context
 
+from domain.directory import SERVICE
 from embedded.home import DATA_VARIABLE, DATABASE_VARIABLE, DEFAULT_DATA, Home
 
 _OFFERED = 50
@@ -37,6 +38,12 @@ def complete_person(ctx: Context, incomplete: str) -> list[str]:
     """People whose keys lie in the data directory."""
     people = _home(ctx).people.glob("*.pem")
     return sorted(file.stem for file in people if file.stem.startswith(incomplete))
+
+
+def complete_holder(ctx: Context, incomplete: str) -> list[str]:
+    """Holders of keys: the log's own, and those people."""
+    own = [name for name in SERVICE if name.startswith(incomplete)]
+    return [*own, *complete_person(ctx, incomplete)]
 
 
 def _home(ctx: Context) -> Home:

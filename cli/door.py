@@ -1,5 +1,6 @@
 """Handing a signed command in at the door of the running service, and checking the receipt."""
 
+import base64
 import http.client
 import json
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 
 from activities.unsealing import TASK_PREFIX
 from audit.entry import (
+    Entry,
     Statement,
     command_digest,
     leaf_hash,
@@ -15,9 +17,11 @@ from audit.entry import (
     open_record,
     parse_entry,
 )
+from audit.keys import load_public
 from audit.malformed import Malformed
 from audit.submission import Submission, format_submission
 from cli.session import Session
+from domain.directory import LOG
 from domain.refusal import Refused
 from embedded.keyring import read_public
 
@@ -80,13 +84,27 @@ def _refusal(body: bytes) -> Refused:
 
 def _checked(session: Session, body: bytes, submission: Submission) -> Receipt:
     """Believe the log's signature, not the port: another program may listen there by now."""
-    log_key = read_public(session.home.log_key)
     sent = command_digest(submission.command)
     try:
         entry = parse_entry(body)
         record = open_record(entry.record)
-        if not entry.record.verify(log_key) or record.predicate["command"] != sent:
+        if not _is_signed(session, entry) or record.predicate["command"] != sent:
             raise Refused("receipt_wrong")
     except Malformed as error:
         raise Refused("receipt_wrong") from error
     return Receipt(body, leaf_hash(body), record)
+
+
+def _is_signed(session: Session, entry: Entry) -> bool:
+    """Whether the log signed the record: with the key it was founded with, or one that came later.
+
+    The directory is read from the service's own database, and believed when it begins with the key
+    that we know.
+    """
+    founded = read_public(session.home.log_key)
+    if entry.record.verify(founded):
+        return True
+    with session.reading() as connection:
+        keys = session.directory(connection).keys.values()
+    spkis = [base64.b64decode(key.spki) for key in keys if key.holder == LOG]
+    return founded.spki in spkis[:1] and any(entry.record.verify(load_public(s)) for s in spkis)

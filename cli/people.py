@@ -19,7 +19,7 @@ def people(session: Session) -> None:
                 "title_vi": person.title_vi,
                 "title_en": person.title_en,
                 "roles": [{"agency": a, "role": r} for a, r in sorted(person.roles)],
-                "key": person.key,
+                "key": directory.present.get(person.id),
                 "key_here": person_path(session.home, person.id).exists(),
             }
             for person in found

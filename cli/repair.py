@@ -10,6 +10,7 @@ from domain.refusal import Refused
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from gateway.driver import Driver
     from gateway.rehydration import Rehydrated
 
 
@@ -45,18 +46,22 @@ def rehydrate(session: Session) -> None:
 
 
 async def _rehydrate(session: Session, embedded: str | None) -> "Rehydrated":
+    from gateway.rehydration import rehydrate as repair  # noqa: PLC0415 - not for --help
+
+    client = await connect(session, embedded)
+    return await repair(client, session.engine, make_driver(session, client))
+
+
+def make_driver(session: Session, client: "Client") -> "Driver":
+    """A driver of our own, beside that of the service."""
     from embedded.keyring import read_public  # noqa: PLC0415 - not for --help
     from gateway.driver import Driver  # noqa: PLC0415 - likewise
-    from gateway.rehydration import rehydrate as repair  # noqa: PLC0415 - likewise
     from workflows.messages import TASK_QUEUE  # noqa: PLC0415 - likewise
 
-    log_key = read_public(session.home.log_key)
-    client = await _connect(session, embedded)
-    driver = Driver(client, session.engine, log_key, TASK_QUEUE)
-    return await repair(client, session.engine, driver)
+    return Driver(client, session.engine, read_public(session.home.log_key), TASK_QUEUE)
 
 
-async def _connect(session: Session, embedded: str | None) -> "Client":
+async def connect(session: Session, embedded: str | None) -> "Client":
     """Temporal's own settings (TEMPORAL_ADDRESS, …) come first, then the embedded server."""
     from temporalio.client import Client  # noqa: PLC0415 - not for --help
     from temporalio.envconfig import ClientConfig  # noqa: PLC0415 - likewise

@@ -25,8 +25,18 @@ def up(
     )
 
 
-def worker(session: Session) -> int:
+def worker(
+    session: Session,
+    no_sequencer: Annotated[bool, typer.Option("--no-sequencer", help="opt_no_sequencer")] = False,  # noqa: FBT002 - a switch
+) -> int:
     """The service on a Temporal of one's own; settings come from the environment."""
     from embedded.up import run_worker  # noqa: PLC0415 - not for --help
 
-    return run_worker(session.home)
+    return run_worker(session.home, sequence=not no_sequencer)
+
+
+def sequencer(session: Session) -> int:
+    """Only what gives entries their places in the tree and publishes the log."""
+    from embedded.up import run_sequencer  # noqa: PLC0415 - not for --help
+
+    return run_sequencer(session.home)

@@ -85,14 +85,11 @@ class Session:
 
     def directory(self, connection: "Connection") -> "Directory":
         """Agencies, people and keys, folded from the log itself."""
-        from activities.folding import follow_row  # noqa: PLC0415 - see the module's docstring
+        from activities.folding import follow_rows  # noqa: PLC0415 - see the module's docstring
         from domain.directory import CHAIN, Directory  # noqa: PLC0415 - likewise
         from store import ledger  # noqa: PLC0415 - likewise
 
-        directory = Directory()
-        for row in ledger.read_chain(connection, CHAIN):
-            directory = follow_row(directory, row)
-        return directory
+        return follow_rows(Directory(), ledger.read_chain(connection, CHAIN))
 
     def close(self) -> None:
         if self._engine is not None:

@@ -1,6 +1,7 @@
 """Who gives a command: the person, the role that fits, and the key that signs."""
 
 import getpass
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,21 @@ from domain.directory import Directory, Person
 from domain.lifecycle import EVENTS
 from domain.refusal import Refused
 from domain.task import Role, Task
-from embedded.keyring import person_path, read_key, read_passphrase
+from embedded.keyring import (
+    PASSPHRASE_VARIABLE,
+    person_path,
+    read_key,
+    read_passphrase,
+)
 from gateway.composing import Signer
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who somebody says they are: the options --as, --role, --agency and --key."""
+    """Who somebody says they are: the options --as, --role, --agency and --key.
+
+    ``key_file`` is a key of their own, PKCS#8 in PEM or PKCS#12.
+    """
 
     person: str | None
     role: str | None = None
@@ -51,11 +60,29 @@ def open_key(session: Session, path: Path) -> PrivateKey:
     return read_key(path, getpass.getpass(session.texts("ask_passphrase", path=path)).encode())
 
 
+def ask_new_passphrase(session: Session, path: Path) -> bytes:
+    """The passphrase for a key that is being made: of the environment, or asked for twice.
+
+    Never that of the data directory: the key is a person's own. Raises Refused.
+    """
+    if given := os.environ.get(PASSPHRASE_VARIABLE):
+        return given.encode()
+    if session.out.as_json or not sys.stdin.isatty():
+        raise Refused("passphrase_missing", variable=PASSPHRASE_VARIABLE)
+    first, again = (
+        getpass.getpass(session.texts(code, path=path))
+        for code in ("ask_passphrase", "ask_passphrase_again")
+    )
+    if not first or first != again:
+        raise Refused("passphrases_differ")
+    return first.encode()
+
+
 def _person(session: Session, directory: Directory, claim: Claim, key: PrivateKey | None) -> Person:
     if key is not None:
-        holder = directory.keys.get(key.public.id)
-        if holder is None:
-            raise Refused("unknown_key", key=key.public.id[:16])
+        holder = directory.key_in_force(key.public.id, session.now).holder
+        if holder not in directory.people:
+            raise Refused("key_of_other_purpose", holder=holder)
         if claim.person not in {None, holder}:
             raise Refused("key_of_other", person=claim.person or "", holder=holder)
         return directory.people[holder]

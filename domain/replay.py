@@ -12,21 +12,22 @@ It fits where `audit.verify` wants a judge, and is fed with entries whose signat
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from domain import attestation
 from domain import directory as directories
+from domain.attestation import Attested
 from domain.calendar import Calendar
 from domain.calendars import load
 from domain.command import Command, read_command
 from domain.decide import RULES_VERSION, decide, due_clocks
-from domain.directory import ADMINISTRATOR, CHAIN, Directory
+from domain.directory import ADMINISTRATOR, CHAIN, LAPSE, Directory
 from domain.instants import format_instant, parse_instant
 from domain.refusal import Refused
 from domain.snapshot import format_clocks, format_task
 from domain.step import evolve, read_step
 from domain.task import Role, Task
 
-LAPSE = "lapse"
 RECORDED = "recorded"
-"""What the record of a change of the directory says where a task's has a state."""
+"""What the record of an entry about the log itself says where a task's has a state."""
 
 Predicate = Mapping[str, Any]
 
@@ -48,12 +49,13 @@ class Illegal(Exception):
 
 
 class Replay:
-    """Every chain so far. `tasks` and `directory` are what the log has led to."""
+    """Every chain so far. `tasks`, `directory` and `attested` are what the log has led to."""
 
     def __init__(self, calendars: Callable[[str], Calendar] = load) -> None:
         """``calendars`` gives the calendar of a version, with the hours the log was kept by."""
         self._calendars = calendars
         self.directory = Directory()
+        self.attested = Attested()
         self.tasks: dict[str, Task] = {}
 
     def __call__(
@@ -65,6 +67,8 @@ class Replay:
                 raise Illegal("unknown_rules", rules=str(record["rules"])[:80])
             if chain == CHAIN:
                 self._change(leaf, command, record)
+            elif chain == attestation.CHAIN:
+                self._attest(leaf, command, record)
             else:
                 self._step(chain, header, leaf, command, record)
         except Refused as refusal:
@@ -82,11 +86,18 @@ class Replay:
         event, arguments = command["event"], command["arguments"]
         if (event == "found") != (self.directory.seq == 0):
             raise Illegal("log_not_founded" if event != "found" else "log_already_founded")
-        directories.judge(self.directory, event, arguments, command["key"])
-        _check_claim("person", ADMINISTRATOR, record["person"])
-        _check_claim("to", RECORDED, record["to"])
-        _check_claim("clocks", {}, record["clocks"])
-        self.directory = directories.follow(self.directory, event, arguments, leaf)
+        received_at = parse_instant(record["received_at"])
+        directories.judge(self.directory, event, arguments, command["key"], received_at)
+        _check_about_log(ADMINISTRATOR, record)
+        directories.advance(self.directory, event, arguments, leaf)
+
+    def _attest(self, leaf: str, command: Predicate, record: Predicate) -> None:
+        event, arguments = command["event"], command["arguments"]
+        received_at = parse_instant(record["received_at"])
+        holder = self.directory.key_in_force(command["key"], received_at).holder
+        attestation.judge(self.attested, event, arguments, holder)
+        _check_about_log(holder, record)
+        self.attested = attestation.follow(self.attested, event, arguments, leaf)
 
     def _step(
         self, chain: str, header: str, leaf: str, predicate: Predicate, record: Predicate
@@ -94,7 +105,7 @@ class Replay:
         task = self.tasks.get(chain)
         command = read_command(chain, predicate)
         received_at = parse_instant(record["received_at"])
-        actor = self.directory.actor(command.key, command.agency, command.role)
+        actor = self.directory.actor(command.key, command.agency, command.role, received_at)
         if command.event == LAPSE:
             _check_lapse(task, command, record)
         elif task is not None and (overdue := due_clocks(task, received_at)):
@@ -109,6 +120,14 @@ class Replay:
         _check_claim("to", str(decision.to), record["to"])
         _check_clocks(format_clocks(decision.clocks), record["clocks"])
         self.tasks[chain] = evolve(task, read_step(chain, header, leaf, predicate, record))
+
+
+def _check_about_log(person: str, record: Predicate) -> None:
+    """Entries about the log itself move no state and no deadline."""
+    _check_claim("person", person, record["person"])
+    _check_claim("from", None, record["from"])
+    _check_claim("to", RECORDED, record["to"])
+    _check_claim("clocks", {}, record["clocks"])
 
 
 def _check_lapse(task: Task | None, command: Command, record: Predicate) -> None:

@@ -13,7 +13,7 @@ import structlog
 from audit.keys import PrivateKey
 from audit.submission import Submission
 from domain.calendars import load
-from domain.directory import ADMINISTRATOR
+from domain.directory import ADMINISTRATOR, LOG, SERVICE
 from domain.refusal import Refused
 from embedded import keyring
 from embedded.home import Home, write_private
@@ -31,14 +31,14 @@ def make_keys(home: Home) -> None:
     """The service's keys and the log's name, on a data directory that has none."""
     home.prepare()
     passphrase = keyring.make_passphrase(home)
-    for name in (keyring.LOG, keyring.CLOCK, keyring.ADMINISTRATOR):
+    for name in SERVICE:
         path = keyring.key_path(home, name)
         if not path.exists():
             if home.is_founded:
                 # A new key would sign what no auditor's key verifies, and no workflow believes.
                 raise Refused("key_file_missing", path=str(path))
-            keyring.save_key(path, keyring.new_key(), passphrase)
-    log_key = keyring.read_key(keyring.key_path(home, keyring.LOG), passphrase).public
+            keyring.save_key(path, keyring.new_key(name), passphrase)
+    log_key = keyring.read_key(keyring.key_path(home, LOG), passphrase).public
     if not home.origin.exists():
         write_private(home.origin, f"localhost/dondoc/{log_key.id[:8]}\n".encode())
     keyring.save_public(home.log_key, log_key)
@@ -86,17 +86,19 @@ class _Founder:
         self._now = now
         self._passphrase = keyring.read_passphrase(home)
         self.origin = keyring.read_origin(home)
-        administrator = self._service_key(ADMINISTRATOR)
-        self._signer = Signer(administrator, "log", ADMINISTRATOR)
-        self.founding = {
-            "administrator": spki(administrator),
-            "clock": spki(self._service_key(keyring.CLOCK)),
-        }
+        self.founding = {name: spki(self._founding_key(name)) for name in SERVICE}
 
     async def change(self, event: str, arguments: dict[str, Any]) -> None:
-        founding = None if event == "found" else self.founding
+        founding, key = self.founding, self._founding_key(ADMINISTRATOR)
+        if event != "found":
+            key = keyring.key_named(self._home, self._service.recorder.directory(), ADMINISTRATOR)
         submission = compose_change(
-            self.origin, founding, event, arguments, self._signer, self._now()
+            self.origin,
+            None if event == "found" else founding,
+            event,
+            arguments,
+            Signer(key, "log", ADMINISTRATOR),
+            self._now(),
         )
         await self._service.door.submit(submission)
 
@@ -116,7 +118,7 @@ class _Founder:
             keyring.save_key(path, keyring.new_key(), self._passphrase)
         return keyring.read_key(path, self._passphrase)
 
-    def _service_key(self, name: str) -> PrivateKey:
+    def _founding_key(self, name: str) -> PrivateKey:
         return keyring.read_key(keyring.key_path(self._home, name), self._passphrase)
 
 

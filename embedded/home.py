@@ -3,8 +3,15 @@
 dondoc.sqlite        the log and the read model, unless DONDOC_DATABASE_URL names a PostgreSQL
 temporal.sqlite      Temporal's own store; `dondoc rehydrate` does without it
 origin               the name of this log
-log.pub              the log's public key: what an auditor needs first (PEM)
-keys/                the service's private keys, encrypted
+log.pub              the public key that the log was founded with: what an auditor needs (PEM)
+keys/                the log's own private keys, encrypted:
+  PURPOSE.pem          the log was founded with it
+  PURPOSE-ID.pem       came by a rotation; ID: the first 16 hex digits of its key id
+                       PURPOSE is administrator, checkpoint, checkpoint_pq, clock or log. Which
+                       one counts says the directory in the log, never the name of a file
+published/           the log as outsiders get it: tiles, entries, checkpoint; any web server can
+                     serve it as it is (`sequencing.files`)
+policy               whom the log asks to cosign its checkpoints; made by whoever runs it
 people/              role accounts of the sample: private keys, encrypted, each a person's own
 passphrase           opens both, for the embedded service only; mode 0600
 running.json         addresses of the running service
@@ -71,6 +78,14 @@ class Home:
     @property
     def log_key(self) -> Path:
         return self.path / "log.pub"
+
+    @property
+    def published(self) -> Path:
+        return self.path / "published"
+
+    @property
+    def policy(self) -> Path:
+        return self.path / "policy"
 
     @property
     def running(self) -> Path:

@@ -1,4 +1,4 @@
-"""Keys on disk: encrypted PKCS#8 files, and the passphrase that opens them.
+"""Keys on disk: encrypted PKCS#8 or PKCS#12 files, and the passphrase that opens them.
 
 The passphrase comes from DONDOC_PASSPHRASE, or from the file that the first start made. With the
 file beside the keys, encryption protects copies of the keys alone; an installation that means it
@@ -9,19 +9,35 @@ import os
 import secrets
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from activities.signing import LogKeys
-from audit.keys import PrivateKey, PublicKey, load_private, load_public, private_key
+from activities.signing import CheckpointKeys, LogKeys
+from audit.certificates import Certificate, load_certificate
+from audit.keys import (
+    PrivateKey,
+    PublicKey,
+    load_pkcs12,
+    load_private,
+    load_public,
+    private_key,
+)
 from audit.malformed import Malformed
+from domain.directory import CHECKPOINT, CHECKPOINT_PQ, CLOCK, LOG, Directory
 from domain.refusal import Refused
 from embedded.home import Home, write_private
 
 PASSPHRASE_VARIABLE = "DONDOC_PASSPHRASE"  # noqa: S105 - a name
-LOG, CLOCK, ADMINISTRATOR = "log", "clock", "administrator"
+_PEM = b"-----BEGIN "
+_ID_DIGITS = 16
 
 
-def new_key() -> PrivateKey:
+def new_key(holder: str = "") -> PrivateKey:
+    """A key of the kind that ``holder`` signs with: one of the log's own, or a person."""
+    if holder == CHECKPOINT_PQ:
+        return PrivateKey(MLDSA44PrivateKey.generate())
     return private_key(secrets.token_bytes(32))
 
 
@@ -49,31 +65,99 @@ def save_key(path: Path, key: PrivateKey, passphrase: bytes) -> None:
 
 
 def read_key(path: Path, passphrase: bytes) -> PrivateKey:
-    """Raises Refused when the file is missing, is no key, or the passphrase is wrong."""
+    """A private key in PEM or PKCS#12, told apart by its bytes.
+
+    Raises Refused when the file is missing, is no key, or the passphrase is wrong.
+    """
     try:
-        return load_private(path.read_bytes(), passphrase)
+        data = path.read_bytes()
+        if data.lstrip().startswith(_PEM):
+            return load_private(data, passphrase)
+        return load_pkcs12(data, passphrase)[0]
     except FileNotFoundError as error:
         raise Refused("key_file_missing", path=str(path)) from error
     except Malformed as error:
         raise Refused(error.code, path=str(path)) from error
 
 
-def key_path(home: Home, name: str) -> Path:
-    return home.keys / f"{name}.pem"
+def key_path(home: Home, holder: str, key: str = "") -> Path:
+    """Where the log's own key of a holder lies: the one it was founded with, or the one of the id
+    ``key`` that came later.
+    """
+    return home.keys / (f"{holder}-{key[:_ID_DIGITS]}.pem" if key else f"{holder}.pem")
 
 
 def person_path(home: Home, person: str) -> Path:
     return home.people / f"{person}.pem"
 
 
+def find_key(home: Home, holder: str, key: str, passphrase: bytes) -> PrivateKey | None:
+    """The log's own key of this id, when it lies in the data directory. Raises Refused for a file
+    that does not open.
+    """
+    for path in (key_path(home, holder, key), key_path(home, holder)):
+        if path.exists():
+            found = read_key(path, passphrase)
+            if found.public.id == key:
+                return found
+    return None
+
+
+def key_named(home: Home, directory: Directory, holder: str) -> PrivateKey:
+    """The log's own key that the directory names for the holder. Raises Refused when it is not
+    here.
+    """
+    named = directory.key_of(holder)
+    found = find_key(home, holder, named.id, read_passphrase(home)) if named else None
+    if found is None:
+        raise Refused("key_not_held", holder=holder)
+    return found
+
+
 def read_log_keys(home: Home) -> LogKeys:
-    """The keys that the service signs with. Raises Refused."""
+    """The keys that the service signs with; later ones are looked for when the directory names
+    them. Raises Refused.
+    """
     passphrase = read_passphrase(home)
+
+    def find(key: str) -> PrivateKey | None:
+        for holder in (LOG, CLOCK):
+            if (path := key_path(home, holder, key)).exists():
+                return read_key(path, passphrase)
+        return None
+
     return LogKeys(
         read_origin(home),
         read_key(key_path(home, LOG), passphrase),
         read_key(key_path(home, CLOCK), passphrase),
+        find,
     )
+
+
+def read_checkpoint_keys(home: Home) -> CheckpointKeys:
+    """The keys that the log's first checkpoints are signed with. Raises Refused."""
+    passphrase = read_passphrase(home)
+    return _checkpoint_keys(
+        home,
+        read_key(key_path(home, CHECKPOINT), passphrase),
+        read_key(key_path(home, CHECKPOINT_PQ), passphrase),
+    )
+
+
+def checkpoint_keys_named(home: Home, directory: Directory) -> CheckpointKeys:
+    """The keys that checkpoints are signed with now, as the directory says. Raises Refused."""
+    return _checkpoint_keys(
+        home,
+        key_named(home, directory, CHECKPOINT),
+        key_named(home, directory, CHECKPOINT_PQ),
+    )
+
+
+def _checkpoint_keys(home: Home, key: PrivateKey, key_pq: PrivateKey) -> CheckpointKeys:
+    ed25519, mldsa = key.unwrapped, key_pq.unwrapped
+    if not (isinstance(ed25519, Ed25519PrivateKey) and isinstance(mldsa, MLDSA44PrivateKey)):
+        raise Refused("key_type_unsupported", detail=f"{key.public.kind}, {key_pq.public.kind}")
+    return CheckpointKeys(read_origin(home), ed25519, mldsa)
 
 
 def read_origin(home: Home) -> str:
@@ -103,5 +187,23 @@ def read_public(path: Path) -> PublicKey:
         )
     except FileNotFoundError as error:
         raise Refused("key_file_missing", path=str(path)) from error
-    except (ValueError, Malformed) as error:
+    except ValueError as error:
         raise Refused("public_key_unreadable", path=str(path)) from error
+    except Malformed as error:
+        raise Refused(error.code, path=str(path)) from error
+
+
+def read_certificate(path: Path) -> tuple[Certificate, bytes]:
+    """An X.509 certificate in PEM or DER, and its DER bytes. Raises Refused."""
+    try:
+        data = path.read_bytes()
+        if data.lstrip().startswith(_PEM):
+            found = x509.load_pem_x509_certificate(data)
+            data = found.public_bytes(serialization.Encoding.DER)
+        return load_certificate(data), data
+    except FileNotFoundError as error:
+        raise Refused("key_file_missing", path=str(path)) from error
+    except ValueError as error:
+        raise Refused("certificate_unreadable", path=str(path)) from error
+    except Malformed as error:
+        raise Refused(error.code, path=str(path)) from error

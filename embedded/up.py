@@ -24,7 +24,7 @@ from temporalio.envconfig import ClientConfig
 
 from domain.calendars import load
 from domain.refusal import Refused
-from embedded import board, founding, keyring
+from embedded import board, founding, keyring, publishing
 from embedded.home import Home, Running
 from embedded.logging import log_to
 from embedded.temporal import LOOPBACK, Ports, choose_ports, temporal_server
@@ -45,16 +45,36 @@ def run(home: Home, *, port: int | None, show_board: bool, sample: bool, texts: 
     return asyncio.run(_run(home, port, texts, show_board=show_board, sample=sample))
 
 
-def run_worker(home: Home) -> int:
+def run_worker(home: Home, *, sequence: bool) -> int:
     """Run the service beside a Temporal that runs elsewhere, until a signal comes; 0 then.
 
     Temporal is found by its own variables and files (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TLS …).
-    Raises Refused when the directory was never founded or Temporal doesn't answer.
+    ``sequence``: publish the log as well. Raises Refused when the directory was never founded or
+    Temporal doesn't answer.
     """
-    return asyncio.run(_run_worker(home))
+    return asyncio.run(_run_worker(home, sequence=sequence))
 
 
-async def _run_worker(home: Home) -> int:
+def run_sequencer(home: Home) -> int:
+    """Give entries their places and publish the log, until a signal comes; 0 then.
+
+    Raises Refused when the directory was never founded, or the log is not the one that was signed.
+    """
+    return asyncio.run(_run_sequencer(home))
+
+
+async def _run_sequencer(home: Home) -> int:
+    stop = stop_event()
+    os.umask(0o077)
+    log_to(None)
+    publisher = await asyncio.to_thread(publishing.publisher, home)
+    log.info("ready", published=str(home.published))
+    await publishing.publish_until(stop, publisher)
+    log.info("stopping")
+    return 0
+
+
+async def _run_worker(home: Home, *, sequence: bool) -> int:
     stop = stop_event()
     os.umask(0o077)
     keys = keyring.read_log_keys(home)
@@ -66,7 +86,10 @@ async def _run_worker(home: Home) -> int:
     except RuntimeError as error:
         address = config.get("target_host", "localhost:7233")
         raise Refused("temporal_unreachable", address=address) from error
-    async with service(Settings(home.database_url, keys), client) as running:
+    settings = Settings(
+        home.database_url, keys, sequencing=publishing.sequencing(home) if sequence else None
+    )
+    async with service(settings, client) as running:
         log.info("ready", door=_door(running.door_port))
         await stop.wait()
         log.info("stopping")
@@ -116,7 +139,12 @@ async def _everything(home: Home, ports: Ports) -> AsyncIterator[Service]:
         )
         client = await Client.connect(address)
         await _retain(client)
-        settings = Settings(home.database_url, keyring.read_log_keys(home), door_port=ports.door)
+        settings = Settings(
+            home.database_url,
+            keyring.read_log_keys(home),
+            door_port=ports.door,
+            sequencing=publishing.sequencing(home),
+        )
         running = await stack.enter_async_context(service(settings, client))
         await founding.found(home, running, utc_now)
         home.write_running(_addresses(ports, address, running))

@@ -16,6 +16,7 @@ from audit.commitment import SALT_BYTES, Opening
 from audit.entry import Subject, header_digest, sign_command
 from audit.keys import PrivateKey
 from audit.submission import Submission
+from domain import attestation
 from domain.command import FIELDS, check_arguments, check_text, text_fields
 from domain.directory import CHAIN
 from domain.instants import format_instant
@@ -71,7 +72,7 @@ def compose(
 
 def compose_change(
     origin: str,
-    founding: Mapping[str, Any] | None,
+    founding: Mapping[str, Any] | str | None,
     event: str,
     arguments: Mapping[str, Any],
     signer: Signer,
@@ -79,9 +80,38 @@ def compose_change(
     random: Random = secrets.token_bytes,
 ) -> Submission:
     """A signed change of the directory. ``founding`` are the arguments of its first entry, which
-    name the chain; None for that entry itself.
+    name the chain, or their digest; None for that entry itself.
     """
-    subject = Subject(CHAIN, header_digest(founding or arguments))
+    header = founding if isinstance(founding, str) else header_digest(founding or arguments)
+    subject = Subject(CHAIN, header)
+    return _about_log(origin, subject, event, arguments, signer, now, random)
+
+
+def compose_attestation(
+    origin: str,
+    header: str | None,
+    event: str,
+    arguments: Mapping[str, Any],
+    signer: Signer,
+    now: datetime,
+    random: Random = secrets.token_bytes,
+) -> Submission:
+    """A signed attestation, such as an erasure. ``header`` is the digest that names the chain; None
+    for its first entry.
+    """
+    subject = Subject(attestation.CHAIN, header or header_digest(arguments))
+    return _about_log(origin, subject, event, arguments, signer, now, random)
+
+
+def _about_log(
+    origin: str,
+    subject: Subject,
+    event: str,
+    arguments: Mapping[str, Any],
+    signer: Signer,
+    now: datetime,
+    random: Random,
+) -> Submission:
     predicate = _predicate(origin, event, dict(arguments), signer, now, random) | {"seen": None}
     return Submission(sign_command(subject, predicate, signer.key))
 

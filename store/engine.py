@@ -13,6 +13,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     # Without it INSERT OR REPLACE deletes rows past the triggers that guard the log.
     "PRAGMA recursive_triggers = ON",
+    # What is erased is overwritten, not only unlinked.
+    "PRAGMA secure_delete = ON",
     "PRAGMA busy_timeout = 30000",
 )
 
@@ -34,6 +36,30 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes; on SQLite it takes the write lock at once, not half-way."""
     with engine.connect().execution_options(dondoc_writes=True) as connection, connection.begin():
         yield connection
+
+
+def forget_erased(engine: Engine) -> bool:
+    """Have what was deleted leave the files too: SQLite's write-ahead log still holds the pages as
+    they were before. Whether it could be done: somebody who reads an older state hinders it.
+
+    On PostgreSQL old rows go with VACUUM, at a time of the server's choice.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        # Whoever waits here keeps others from recording.
+        cursor.execute("PRAGMA busy_timeout = 250")
+        busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError:
+        return False
+    else:
+        return not busy
+    finally:
+        # The next to use it begins with the usual settings.
+        connection.invalidate()
+        connection.close()
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -60,6 +60,9 @@ _INSERT = text(
 )
 # ruff: enable[S608]
 _OPEN = text("INSERT INTO opening (leaf, field, salt, value) VALUES (:leaf, :field, :salt, :value)")
+_OPENED = text("SELECT 1 FROM opening WHERE leaf = :leaf AND field = :field")
+_ERASE = text("DELETE FROM opening WHERE leaf = :leaf AND field = :field")
+_BLANK = text("UPDATE task SET title = '' WHERE id = (SELECT chain FROM entry WHERE leaf = :leaf)")
 _POST = text(
     "INSERT INTO outbox (task, seq) VALUES (:task, :seq)"
     " ON CONFLICT (task) DO UPDATE SET seq = excluded.seq"
@@ -114,14 +117,25 @@ def read_chain(connection: Connection, chain: str, after: int = 0) -> list[Row]:
     return [Row(*row) for row in connection.execute(_CHAIN, {"chain": chain, "after": after})]
 
 
-def read_all(connection: Connection, batch: int = 1_000) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class AllRows:
     """Every entry in the order of the table, read in batches so that memory stays small."""
-    after = 0
-    query = text(str(_ALL).replace("SELECT ", "SELECT id, ", 1))
-    while rows := connection.execute(query, {"after": after, "limit": batch}).all():
-        after = rows[-1][0]
-        for row in rows:
-            yield Row(*row[1:])
+
+    connection: Connection
+    batch: int = 1_000
+
+    def __iter__(self) -> Iterator[Row]:
+        after = 0
+        query = text(str(_ALL).replace("SELECT ", "SELECT id, ", 1))
+        while rows := self.connection.execute(query, {"after": after, "limit": self.batch}).all():
+            after = rows[-1][0]
+            for row in rows:
+                yield Row(*row[1:])
+
+
+def read_all(connection: Connection) -> AllRows:
+    """Every entry; may be read as often as one likes."""
+    return AllRows(connection)
 
 
 def read_openings(connection: Connection, leaf: str) -> dict[str, Opening]:
@@ -130,6 +144,18 @@ def read_openings(connection: Connection, leaf: str) -> dict[str, Opening]:
         text("SELECT field, value, salt FROM opening WHERE leaf = :leaf"), {"leaf": leaf}
     )
     return {field: Opening(field, value, bytes(salt)) for field, value, salt in rows}
+
+
+def is_opened(connection: Connection, leaf: str, field: str) -> bool:
+    """Whether the words behind this commitment are there."""
+    return connection.scalar(_OPENED, {"leaf": leaf, "field": field}) is not None
+
+
+def erase(connection: Connection, leaf: str, field: str) -> None:
+    """Take away the words behind one commitment, and the copy that listings show."""
+    connection.execute(_ERASE, {"leaf": leaf, "field": field})
+    if field == "title":
+        connection.execute(_BLANK, {"leaf": leaf})
 
 
 def append(
@@ -154,14 +180,13 @@ def post(connection: Connection, tasks: Iterable[Task]) -> None:
 
 def show(connection: Connection, tasks: Iterable[Task], titles: Mapping[str, str]) -> None:
     """Bring the read model's rows up to date; a title is needed for a new task only."""
-    if shown := [_task_row(task, titles.get(task.id, "")) for task in tasks]:
+    if shown := [task_row(task, titles.get(task.id, "")) for task in tasks]:
         _execute(connection, _SHOW, shown)
 
 
 def show_agencies(connection: Connection, agencies: Iterable[Any]) -> None:
     """Bring the agencies' rows up to date."""
-    shown = [{"id": a.id, "name_vi": a.name_vi, "name_en": a.name_en} for a in agencies]
-    if shown:
+    if shown := list(map(agency_row, agencies)):
         connection.execute(_AGENCY, shown)
 
 
@@ -187,7 +212,13 @@ def _as_parameters(row: Row) -> dict[str, object]:
     }
 
 
-def _task_row(task: Task, title: str) -> dict[str, object]:
+def agency_row(agency: Any) -> dict[str, object]:  # noqa: ANN401 - whatever has these fields
+    """The row that listings show of an agency."""
+    return {"id": agency.id, "name_vi": agency.name_vi, "name_en": agency.name_en}
+
+
+def task_row(task: Task, title: str) -> dict[str, object]:
+    """The row that listings show of a task."""
     name, clock = task.next_clock or (None, None)
     return {
         "id": task.id,

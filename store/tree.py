@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from domain.refusal import Refused
 from store.ledger import Row
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('dondoc sequencer', 0))")
@@ -25,11 +26,19 @@ _SEQUENCE = text(
     " FROM (SELECT entry FROM unsequenced ORDER BY entry LIMIT :limit) AS next"
 )
 _STRIKE = text("DELETE FROM unsequenced WHERE entry IN (SELECT entry FROM leaf WHERE idx >= :size)")
-_FORGOTTEN = text(
-    "INSERT INTO unsequenced (entry) SELECT id FROM entry AS e"
+# ruff: disable[S608] - what is put into these statements stands here
+_SUPERFLUOUS = "EXISTS (SELECT 1 FROM leaf WHERE leaf.entry = unsequenced.entry)"
+_FORGOTTEN = (
+    "SELECT id FROM entry AS e"
     " WHERE NOT EXISTS (SELECT 1 FROM leaf WHERE leaf.entry = e.id)"
     " AND NOT EXISTS (SELECT 1 FROM unsequenced AS u WHERE u.entry = e.id)"
 )
+_HAS_FORGOTTEN = text(
+    f"SELECT EXISTS ({_FORGOTTEN}) OR EXISTS (SELECT 1 FROM unsequenced WHERE {_SUPERFLUOUS})"
+)
+_QUEUE_FORGOTTEN = text(f"INSERT INTO unsequenced (entry) {_FORGOTTEN}")
+_STRIKE_SUPERFLUOUS = text(f"DELETE FROM unsequenced WHERE {_SUPERFLUOUS}")
+# ruff: enable[S608]
 _LEAVES = text(
     "SELECT leaf.idx, e.chain, e.seq, e.prev, e.leaf, e.command, e.data"
     " FROM leaf JOIN entry AS e ON e.id = leaf.entry"
@@ -44,10 +53,19 @@ _CHAIN_INDEXES = text(
     "SELECT leaf.idx, e.data FROM entry AS e LEFT JOIN leaf ON leaf.entry = e.id"
     " WHERE e.chain = :chain ORDER BY e.seq"
 )
+_CHAIN_UP_TO = text(
+    "SELECT e.chain, e.seq, e.prev, e.leaf, e.command, e.data"
+    " FROM entry AS e JOIN leaf ON leaf.entry = e.id"
+    " WHERE e.chain = :chain AND leaf.idx < :size ORDER BY e.seq"
+)
 _HEADS = text(
     "SELECT e.chain, e.seq, e.leaf FROM entry AS e"
     " JOIN (SELECT chain, max(seq) AS seq FROM entry JOIN leaf ON leaf.entry = entry.id"
     " WHERE leaf.idx < :size GROUP BY chain) AS last ON last.chain = e.chain AND last.seq = e.seq"
+)
+_OTHERS = text(
+    "SELECT 1 FROM leaf JOIN entry AS e ON e.id = leaf.entry"
+    " WHERE leaf.idx >= :start AND leaf.idx < :end AND e.chain <> :chain LIMIT 1"
 )
 _PERSIST = text(
     "INSERT INTO checkpoint (size, after, note) SELECT :size, :after, :note"
@@ -96,9 +114,18 @@ def sequence(connection: Connection, limit: int) -> int:
     return placed
 
 
+def has_forgotten(connection: Connection) -> bool:
+    """Whether `queue_forgotten` has something to do. Looks at every entry; needs no lock."""
+    return bool(connection.scalar(_HAS_FORGOTTEN))
+
+
 def queue_forgotten(connection: Connection) -> int:
-    """Queue entries that got past the database's own note of them. Looks at every entry."""
-    return connection.execute(_FORGOTTEN).rowcount
+    """Queue entries that got past the database's own note of them, and no placed one a second time.
+
+    Tables that were filled by hand, from a copy, may have either. Lock first. Looks at every entry.
+    """
+    connection.execute(_STRIKE_SUPERFLUOUS)
+    return connection.execute(_QUEUE_FORGOTTEN).rowcount
 
 
 def tree_size(connection: Connection) -> int:
@@ -107,11 +134,18 @@ def tree_size(connection: Connection) -> int:
 
 
 def read_leaves(connection: Connection, start: int, end: int) -> Iterator[Row]:
-    """The entries with places from ``start`` up to but not including ``end``, in order."""
+    """The entries with places from ``start`` up to but not including ``end``, in order.
+
+    Raises Refused when a place has none: past its guards something was taken out of the database.
+    """
     for at in range(start, end, READ_AT_ONCE):
         upto = min(at + READ_AT_ONCE, end)
-        for row in connection.execute(_LEAVES, {"start": at, "end": upto}).all():
-            yield Row(*row[1:])
+        rows = connection.execute(_LEAVES, {"start": at, "end": upto}).all()
+        for index in range(at, upto):
+            # Else the entries behind a gap would move up, each into its neighbour's place.
+            if index - at >= len(rows) or rows[index - at][0] != index:
+                raise Refused("log_has_gap", index=index)
+            yield Row(*rows[index - at][1:])
 
 
 def read_tail(connection: Connection) -> list[Row]:
@@ -121,7 +155,8 @@ def read_tail(connection: Connection) -> list[Row]:
 
 def index_of(connection: Connection, leaf: str) -> int | None:
     """The place of the entry with this leaf hash (hex); None when it has none."""
-    return connection.scalar(_INDEX, {"leaf": leaf})
+    index: int | None = connection.scalar(_INDEX, {"leaf": leaf})
+    return index
 
 
 def chain_with_indexes(connection: Connection, chain: str) -> list[tuple[int | None, bytes]]:
@@ -130,10 +165,22 @@ def chain_with_indexes(connection: Connection, chain: str) -> list[tuple[int | N
     return [(index, bytes(data)) for index, data in rows]
 
 
+def chain_up_to(connection: Connection, chain: str, size: int) -> list[Row]:
+    """The entries of a chain among the first ``size`` of the log."""
+    rows = connection.execute(_CHAIN_UP_TO, {"chain": chain, "size": size})
+    return [Row(*row) for row in rows]
+
+
 def heads_at(connection: Connection, size: int) -> dict[str, tuple[int, str]]:
     """The last seq and leaf hash (hex) of every chain among the first ``size`` entries."""
     rows = connection.execute(_HEADS, {"size": size})
     return {chain: (seq, leaf) for chain, seq, leaf in rows}
+
+
+def has_others(connection: Connection, start: int, end: int, chain: str) -> bool:
+    """Whether any of the entries with places from ``start`` to ``end`` is of another chain."""
+    parameters = {"start": start, "end": end, "chain": chain}
+    return connection.scalar(_OTHERS, parameters) is not None
 
 
 def persist(connection: Connection, size: int, after: int, note: bytes) -> None:

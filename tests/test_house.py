@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 ROOMS = (
     "activities", "audit", "cli", "domain", "embedded", "gateway", "intake", "messages", "samples",
-    "store", "workflows",
+    "sequencing", "store", "witness", "workflows",
 )  # fmt: skip
 
 # What a pure room may import from outside. The contracts in pyproject.toml name what is forbidden,
@@ -24,6 +24,15 @@ ALLOWED = {
     "audit": {"audit", "cryptography"},
     "intake": {"intake", "domain", "python_calamine", "xlsxwriter", "yaml"},
     "messages": {"messages"},
+    "witness": {
+        "witness",
+        "audit",
+        "cryptography",
+        "fastapi",
+        "messages",
+        "starlette",
+        "uvicorn",
+    },
     "workflows": {"workflows", "audit", "domain", "temporalio"},
 }
 
@@ -133,6 +142,8 @@ def _lint_imports(directory: Path) -> subprocess.CompletedProcess[str]:
         ("store/broken.py", "import gateway", "activities"),
         ("gateway/broken.py", "import cli", "layers"),
         ("gateway/broken.py", "import worker", "worker"),
+        ("witness/broken.py", "import store", "witness"),
+        ("witness/broken.py", "import gateway", "layers"),
     ],
 )
 def test_an_import_that_points_outward_is_named(

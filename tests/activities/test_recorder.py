@@ -22,7 +22,7 @@ from domain.task import State
 from gateway.composing import Signer, compose, compose_change
 from store.engine import open_engine, writing
 from store.upgrade import upgrade
-from tests.support.world import HEADER, START, World, key_of, spki_of
+from tests.support.world import HEADER, START, World, key_of, pq_key_of, spki_of
 
 
 @pytest.fixture
@@ -255,7 +255,13 @@ def test_a_stranger_cannot_found_an_empty_log(database_url: str) -> None:
     keys = LogKeys("empty.example/log", key_of("log"), key_of("clock"))
     recorder = Recorder(engine, keys, load(), lambda: START)
     mallory = key_of("mallory")
-    founding = {"administrator": spki_of(mallory), "clock": spki_of(key_of("mallory's clock"))}
+    founding = {
+        "administrator": spki_of(mallory),
+        "checkpoint": spki_of(key_of("mallory's checkpoint")),
+        "checkpoint_pq": spki_of(pq_key_of("mallory's checkpoint")),
+        "clock": spki_of(key_of("mallory's clock")),
+        "log": spki_of(key_of("mallory's log")),
+    }
     signer = Signer(mallory, "log", "administrator")
     submission = compose_change(keys.origin, None, "found", founding, signer, START)
     assert _code(recorder.record([Handed(submission, START)])[0]) == "other_log"

@@ -15,10 +15,10 @@ import pytest
 from activities.queue import RecorderQueue
 from cli.main import main
 from embedded.home import Home, Running
-from embedded.keyring import person_path, save_key, save_public
+from embedded.keyring import key_path, person_path, read_log_keys, save_key, save_public
 from gateway.door import Door
 from gateway.http import make_app, serving
-from tests.support.world import PEOPLE, World, key_of
+from tests.support.world import FOUNDING, PEOPLE, World, key_of
 
 PASSPHRASE = b"a passphrase of the tests"
 
@@ -33,8 +33,12 @@ def prepare(home: Home, world: World) -> None:
     home.origin.write_text(world.origin)
     home.passphrase.write_bytes(PASSPHRASE)
     save_public(home.log_key, world.keys.log.public)
+    for holder, key in FOUNDING.items():
+        save_key(key_path(home, holder), key, PASSPHRASE)
     for person in {person for person, _, _ in PEOPLE.values()}:
         save_key(person_path(home, person), key_of(person), PASSPHRASE)
+    world.keys = read_log_keys(home)
+    world.recorder = world.another_recorder()
 
 
 @contextmanager

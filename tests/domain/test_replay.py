@@ -45,7 +45,7 @@ def code(
     replay: Replay, entry: Judged, command: dict[str, Any] | None = None, **record: Any
 ) -> str:
     chain, header, leaf, before, told = entry
-    tasks, directory = dict(replay.tasks), replay.directory
+    tasks, directory = dict(replay.tasks), replay.directory.copy()
     with pytest.raises(Illegal) as found:
         replay(chain, header, leaf, {**before, **(command or {})}, {**told, **record})
     assert (replay.tasks, replay.directory) == (tasks, directory), "it has not followed"
@@ -112,9 +112,9 @@ def test_an_effect_that_the_rules_do_not_give_is_found(
         ("found", {"event": "add_agency"}, "log_not_founded"),
         ("add_agency", {"event": "found"}, "log_already_founded"),
         ("add_agency", {"event": "abolish"}, "unknown_event"),
-        ("add_agency", {"key": "0" * 64}, "only_administrator"),
+        ("add_agency", {"key": "0" * 64}, "unknown_key"),
         ("enrol", {"arguments": {"person": "x", "spki": "x", "roles": [], "title_vi": "x",
-                                 "title_en": "x"}}, "malformed_step"),
+                                 "title_en": "x"}}, "bad_argument"),
     ],
 )  # fmt: skip
 def test_a_command_that_the_rules_do_not_allow_is_found(

@@ -24,7 +24,7 @@ from audit.entry import (
     sign_record,
 )
 from audit.keys import PrivateKey
-from audit.verify import Report, check_read_model, verify
+from audit.stored import Report, check_read_model, verify
 from domain.instants import format_instant
 from domain.replay import Replay
 from store import ledger

@@ -25,14 +25,18 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from activities.recorder import Handed, Recorded, Recorder, Timeout
-from activities.signing import LogKeys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+
+from activities.folding import header_of
+from activities.recorder import Attest, Handed, Recorded, Recorder, Timeout
+from activities.signing import CheckpointKeys, LogKeys
 from audit.keys import PrivateKey, private_key
 from audit.submission import Submission
 from domain.calendars import load
 from domain.refusal import Refused
 from domain.task import Task
-from gateway.composing import Signer, compose, compose_change
+from gateway.composing import Signer, compose, compose_attestation, compose_change
 from store import ledger
 from store.engine import open_engine
 from store.ledger import Row
@@ -81,7 +85,23 @@ HEADER: Mapping[str, Any] = {
 
 def key_of(name: str) -> PrivateKey:
     """The key that belongs to ``name`` in every test."""
-    return private_key(hashlib.sha256(f"test key of {name}".encode()).digest())
+    return private_key(_seed(name))
+
+
+def pq_key_of(name: str) -> PrivateKey:
+    """The same of the kind that withstands quantum computers: ML-DSA-44."""
+    return PrivateKey(MLDSA44PrivateKey.from_seed_bytes(_seed(name)))
+
+
+def _seed(name: str) -> bytes:
+    return hashlib.sha256(f"test key of {name}".encode()).digest()
+
+
+FOUNDING = {
+    **{holder: key_of(holder) for holder in ("administrator", "checkpoint", "clock", "log")},
+    "checkpoint_pq": pq_key_of("checkpoint_pq"),
+}
+"""The keys that every test's log is founded with."""
 
 
 def spki_of(key: PrivateKey) -> str:
@@ -114,7 +134,14 @@ class World:
         # A test that lets go of its world has closed it.
         weakref.finalize(self, self.engine.dispose)
         upgrade(self.engine)
-        self.keys = LogKeys(origin, key_of("log"), key_of("clock"))
+        # What a test puts in here the service finds, as a key file that appears while it runs.
+        self.kept: dict[str, PrivateKey] = {}
+        self.keys = LogKeys(origin, key_of("log"), key_of("clock"), self.kept.get)
+        self.checkpoint_keys = CheckpointKeys(
+            origin,
+            Ed25519PrivateKey.from_private_bytes(_seed("checkpoint")),
+            MLDSA44PrivateKey.from_seed_bytes(_seed("checkpoint_pq")),
+        )
         self.calendar = load()
         self.recorder = self.another_recorder()
         self.administrator = Signer(key_of("administrator"), "log", "administrator")
@@ -122,10 +149,7 @@ class World:
             name: Signer(key_of(person), agency, role)
             for name, (person, agency, role) in PEOPLE.items()
         }
-        self.founding = {
-            "administrator": spki_of(self.administrator.key),
-            "clock": spki_of(self.keys.clock),
-        }
+        self.founding = {holder: spki_of(key) for holder, key in FOUNDING.items()}
         # Opened again, the same log must not draw the same command ids again.
         self.random = chance(f"{origin} {len(self.rows())}")
         self._found()
@@ -200,6 +224,42 @@ class World:
             self.origin, founding, event, arguments, self.administrator, self.now, self.random
         )
         return _accepted(self.hand_in(submission))
+
+    def rotate(self, holder: str, key: PrivateKey) -> Recorded:
+        """Give the holder another key; for the log and its clock the service has it. Raises
+        Refused.
+        """
+        if holder in {"log", "clock"}:
+            self.kept[key.public.id] = key
+        recorded = self.change("rotate", {"holder": holder, "spki": spki_of(key)})
+        if holder == "administrator":
+            self.administrator = Signer(key, "log", "administrator")
+        return recorded
+
+    def revoke(
+        self, key: PrivateKey, reason: str = "compromised", since: int | None = None
+    ) -> Recorded:
+        """Raises Refused."""
+        return self.change("revoke", {"key": key.public.id, "reason": reason, "since": since})
+
+    def attest(self, event: str, arguments: Mapping[str, Any]) -> Recorded | Refused:
+        """Let the service state something about its own log."""
+        return self.recorder.record([Attest(event, arguments, self.now)])[0]
+
+    def attestation(
+        self, event: str, arguments: Mapping[str, Any], signer: Signer | None = None
+    ) -> Submission:
+        """An attestation as somebody would hand it in, by default the administrator."""
+        rows = self.chain("attestations")
+        header = header_of(rows[0]) if rows else None
+        by = signer or self.administrator
+        return compose_attestation(self.origin, header, event, arguments, by, self.now, self.random)
+
+    def erase(self, task: str, seq: int, field: str, reason: str = "privacy") -> Recorded:
+        """Have the words behind a commitment erased by the administrator. Raises Refused."""
+        leaf = self.chain(task)[seq - 1].leaf
+        arguments = {"leaf": leaf, "field": field, "reason": reason}
+        return _accepted(self.hand_in(self.attestation("erase", arguments)))
 
     def registered(self, task: str = "D1-1", **header: Any) -> Task:
         """A new task with the arguments of `HEADER` except those given; None leaves one out."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.canonical import canonical
-from audit.verify import Check, Report, Stored, verify
+from audit.stored import Check, Report, Stored, verify
 from domain.refusal import Refused
 from domain.replay import Replay
 from store.ledger import Row
@@ -68,6 +68,9 @@ def test_the_numbers_of_the_checks_never_change() -> None:
         (7, "OPENINGS"),
         (8, "RULES"),
         (9, "READ_MODEL"),
+        (10, "TREE"),
+        (11, "CHECKPOINT"),
+        (12, "HEADS"),
     ]
 
 
@@ -139,7 +142,7 @@ def test_another_log_key_fits_nothing(rows: list[Row]) -> None:
 
 
 def test_without_its_directory_no_task_can_be_checked(rows: list[Row]) -> None:
-    report = judged(row for row in rows if row.chain != "directory")
+    report = judged([row for row in rows if row.chain != "directory"])
     assert report.first is not None
     assert report.first.code == "log_not_founded"
     assert report.heads == {}

@@ -1,0 +1,525 @@
+"""The verification of entries, one by one: checks 1 to 8.
+
+Who verifies brings two things from outside, and trusts nothing else: the log's name (its origin)
+and either the digest of its founding, which names every root of trust, or the public key that the
+log was founded with. Every other key comes from the log itself, by entries of the directory.
+
+For each entry, in this order; the numbers are those of the output and of ``docs/verification.md``:
+
+    1 form              canonical bytes of at most 65,535, every field there and of its form
+    2 record signature  the log's key, the present one there, signed the record
+    3 command signature the giver signed the command, with a key enrolled before, for its purpose
+    4 binding           record, command, signer and stored columns speak of the same thing
+    5 chain             seq without gap, prev is the leaf before, states and times follow
+    6 once              no command was recorded twice
+    7 openings          the words beside the log fit their commitments; erased ones are counted
+    8 rules             the step is legal, and has exactly the effects that the record claims
+
+What an entry *means* is not known here: check 8 is a `Judge` from outside (`domain.replay`).
+
+The first finding in a chain ends the verification of that chain, since what follows hangs on the
+broken entry; the other chains go on. Whatever the input, the answer is a `Report`, never an
+exception: only reading the input itself may fail.
+
+Chains need each other in one thing only, the keys that the directory names. So a log can be dealt
+out among several runs: each is given the directory, and those chains that are its own.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from audit.canonical import Json
+from audit.commitment import Opening, is_commitment
+from audit.entry import (
+    NO_PREVIOUS,
+    Entry,
+    Statement,
+    header_digest,
+    leaf_hash,
+    open_command,
+    open_record,
+    parse_entry,
+)
+from audit.keyring import ATTESTATIONS, DIRECTORY, Change, Holder, Keyring, Purpose, read_change
+from audit.keys import PublicKey
+from audit.malformed import Malformed
+from audit.once import CommandIds
+from audit.report import MAX_FINDINGS, Check, Finding, Head, Report
+
+_TASK_PREFIX = "task:"
+_MAX_DETAIL = 300
+ABOUT_THE_LOG = frozenset({DIRECTORY, ATTESTATIONS})
+"""Chains that are no task's. Their records have no states: they say null and "recorded"."""
+
+
+class Stored(Protocol):
+    """An entry as a database holds it: the bytes, and what it says about them beside them."""
+
+    @property
+    def chain(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def prev(self) -> str: ...
+    @property
+    def leaf(self) -> str: ...
+    @property
+    def command(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+
+
+class Judge(Protocol):
+    """Check 8. Called once for each entry that passed 1 to 7, chains interleaved as stored.
+
+    ``command`` and ``record`` are the predicates. Raises any exception for an illegal step; its
+    attribute ``code``, where it has one, becomes the finding's code.
+    """
+
+    def __call__(
+        self,
+        chain: str,
+        header: str,
+        leaf: str,
+        command: Mapping[str, Json],
+        record: Mapping[str, Json],
+    ) -> None: ...
+
+
+Openings = Callable[[str], Mapping[str, Opening]]
+"""By leaf hash, the openings that exist beside an entry, by field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """What is trusted from outside: the log's name and, at least one, its first key or founding.
+
+    ``founding`` is the digest of the founding's arguments (`audit.entry.header_digest`).
+    """
+
+    origin: str
+    log_key: PublicKey | None = None
+    founding: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.log_key is None and self.founding is None:
+            raise ValueError("nothing is trusted: give the log's key, or the founding's digest")
+
+
+class _Broken(Exception):
+    """An entry failed a check. Stays inside this module."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        check: Check | None = None,
+        missing: tuple[int, str] | None = None,
+    ) -> None:
+        """``check`` where it is not the one under way. ``missing`` is the seq and leaf of another
+        entry to be named: one that is not there.
+        """
+        super().__init__(code)
+        self.check = check
+        self.code = code
+        self.detail = detail
+        self.missing = missing
+
+
+@dataclass(slots=True)
+class _Last:
+    """What the next entry of a chain must follow on."""
+
+    seq: int
+    leaf: str
+    header: str
+    to: Json
+    recorded_at: str
+
+
+@dataclass(slots=True)
+class _Opened:
+    """An entry with both statements read, once its signatures are known to be good."""
+
+    command: Statement
+    record: Statement
+    digest: str
+    holder: Holder
+    change: Change
+
+    @property
+    def chain(self) -> str:
+        return self.command.subject.name.removeprefix(_TASK_PREFIX)
+
+    @property
+    def arguments(self) -> Mapping[str, Json]:
+        return _arguments(self.command)
+
+
+class Run:
+    """One verification under way.
+
+    Needs memory for the head of each chain and for the keys; command ids rest on disk.
+    """
+
+    def __init__(self, anchors: Anchors, openings: Openings | None, judge: Judge | None) -> None:
+        """Without ``openings`` or ``judge`` there is no check 7 or 8."""
+        self.entries = 0
+        self.keyring = Keyring()
+        self._anchors = anchors
+        self._openings = openings
+        self._judge = judge
+        self._passed = [0] * (len(Check) + 1)
+        self._uncounted = [0] * (len(Check) + 1)
+        self._last: dict[str, _Last] = {}
+        self._commands = CommandIds()
+        self._broken: dict[str, Finding] = {}
+        self._order: list[str] = []
+        self._skipped = 0
+        self._opened = 0
+        self._erased = 0
+        self._stage = Check.FORM
+        self._seq: object = 0
+
+    def take(self, stored: Stored, index: int | None = None) -> None:
+        """The next entry out of a database, whose columns are held against the bytes."""
+        self.entries += 1
+        chain, leaf = str(stored.chain), str(stored.leaf)
+        if chain in self._broken:
+            self._skipped += 1
+            self._explain_gap(self._broken[chain], stored.seq, leaf)
+            return
+        self._seq = stored.seq
+        try:
+            self._check(_stored_bytes(stored), leaf, stored, index, self._passed)
+        except (_Broken, Malformed) as error:
+            self._find(error, chain, leaf, index)
+
+    def take_published(
+        self,
+        data: bytes,
+        leaf: str,
+        chain: str,
+        index: int,
+        *,
+        counted: bool = True,
+        alone: bool = False,
+    ) -> None:
+        """The next entry out of tiles. ``leaf`` was compared with the bytes already.
+
+        ``chain`` is what the bytes seem to be about; ``counted`` is false for an entry that another
+        run reports on; ``alone`` is true for one whose chain is not at hand: it hangs on nothing.
+        """
+        self.entries += counted
+        if chain in self._broken:
+            self._skipped += counted
+            return
+        self._seq = 0
+        try:
+            passed = self._passed if counted else self._uncounted
+            if alone:
+                self._check_signed(parse_entry(data), passed)
+            else:
+                self._check(data, leaf, None, index, passed)
+        except (_Broken, Malformed) as error:
+            self._find(error, chain, leaf, index)
+
+    def report(self) -> Report:
+        """What was found so far."""
+        passed = {check: self._passed[check] for check in Check if check <= Check.RULES}
+        for found in self._commands.repeated():
+            passed[Check.ONCE] -= 1
+            known = self._broken.get(found.chain)
+            # That it came twice says more than how the rules stumbled over it.
+            if known is None or found.seq <= known.seq:
+                where = (found.chain, found.seq, found.leaf)
+                detail = f"command {found.command}"
+                self._note(Finding(Check.ONCE, "command_repeated", *where, detail, found.index))
+        return Report(
+            entries=self.entries,
+            passed=passed,
+            heads={chain: Head(last.seq, last.leaf) for chain, last in self._last.items()},
+            broken=dict(self._broken),
+            skipped=self._skipped,
+            opened=self._opened,
+            erased=self._erased,
+            findings=tuple(self._broken[chain] for chain in self._order[:MAX_FINDINGS]),
+        )
+
+    def _find(self, error: "_Broken | Malformed", chain: str, leaf: str, index: int | None) -> None:
+        check, seq = self._stage, self._seq
+        if isinstance(error, _Broken):
+            check = error.check or check
+            seq, leaf = error.missing or (seq, leaf)
+        number = seq if type(seq) is int else 0
+        self._note(
+            Finding(check, error.code, chain, number, leaf, error.detail[:_MAX_DETAIL], index)
+        )
+
+    def _note(self, finding: Finding) -> None:
+        if finding.chain not in self._broken:
+            self._order.append(finding.chain)
+        self._broken[finding.chain] = finding
+
+    def _check(
+        self, data: bytes, leaf: str, stored: Stored | None, index: int | None, passed: list[int]
+    ) -> None:
+        """All checks, in their order. `_stage` is the one under way: whatever is malformed then,
+        did not pass it.
+        """
+        self._stage = Check.FORM
+        opened = self._check_signed(parse_entry(data), passed)
+        if stored is not None:
+            _check_columns(stored, opened, data)
+        self._stage = Check.CHAIN
+        record, chain = opened.record, opened.chain
+        last = self._last.get(chain)
+        _check_chain(chain, opened, last)
+        passed[Check.CHAIN] += 1
+        passed[Check.ONCE] += 1
+        seq = _seq(record)
+        if passed is self._passed:  # else another run looks for repetitions in this chain
+            self._commands.add(opened.command.text("id"), chain, seq, leaf, index)
+        if self._openings is not None:
+            self._stage = Check.OPENINGS
+            self._check_openings(leaf, opened)
+            passed[Check.OPENINGS] += 1
+        if self._judge is not None:
+            self._stage = Check.RULES
+            self._check_rules(self._judge, leaf, opened)
+            passed[Check.RULES] += 1
+        if opened.change:
+            self.keyring.follow(opened.change)
+        predicate = record.predicate
+        self._last[chain] = _Last(
+            seq, leaf, record.subject.digest, predicate["to"], record.text("recorded_at")
+        )
+
+    def _check_signed(self, entry: Entry, passed: list[int]) -> _Opened:
+        """Checks 1 to 4: all that can be said of an entry by itself."""
+        self._stage = Check.RECORD_SIGNATURE
+        log_key = self.keyring.log_key or self._anchors.log_key or _log_key_founded(entry)
+        if not entry.record.verify(log_key):
+            raise _Broken("record_signature_wrong")
+        passed[Check.RECORD_SIGNATURE] += 1
+        self._stage = Check.FORM
+        record = open_record(entry.record)
+        if type(self._seq) is not int or not self._seq:
+            self._seq = _seq(record)
+        opened = self._open(entry, record, log_key)
+        passed[Check.FORM] += 1
+        passed[Check.COMMAND_SIGNATURE] += 1
+        self._stage = Check.BINDING
+        self._check_binding(opened)
+        passed[Check.BINDING] += 1
+        return opened
+
+    def _open(self, entry: Entry, record: Statement, log_key: PublicKey) -> _Opened:
+        """Check 3. A statement is read only after its signature is known to be good."""
+        self._stage = Check.COMMAND_SIGNATURE
+        envelope, received_at = entry.command, record.text("received_at")
+        signed = envelope.signed_bytes
+        digest = hashlib.sha256(signed).hexdigest()
+        if self.keyring.founded:
+            holder = self._holder(envelope.keyid, received_at)
+        else:
+            # The first entry of a log brings its own key. That the log's key vouches for it is
+            # all there is to say for it: so it must be the very command that the record names.
+            if record.predicate["command"] != digest:
+                raise _Broken("command_not_as_recorded", check=Check.BINDING)
+            holder = self._founder(open_command(envelope), record, log_key)
+        if envelope.keyid != holder.key.id or not holder.key.verify(envelope.signature, signed):
+            raise _Broken("command_signature_wrong", f"key of {holder.name}")
+        self._stage = Check.FORM
+        command = open_command(envelope)
+        self._stage = Check.COMMAND_SIGNATURE
+        chain, event = command.subject.name, command.text("event")
+        if not holder.may_sign(chain, event):
+            detail = f"{holder.purpose} key of {holder.name}, event {event}"
+            raise _Broken("key_of_other_purpose", detail)
+        change: Change = ()
+        if chain == DIRECTORY:
+            change = self.keyring.check(event, _arguments(command), received_at)
+        return _Opened(command, record, digest, holder, change)
+
+    def _holder(self, key: str, received_at: str) -> Holder:
+        """Whose key it is. The order of the log decides whether it counts; time only ends it."""
+        holder = self.keyring.holder(key)
+        if holder is None:
+            raise _Broken(self.keyring.why_not(key), self._uncounted_key(key))
+        if holder.not_after is not None and holder.has_expired(received_at):
+            detail = f"received {received_at}, the certificate ended {holder.not_after}"
+            raise _Broken("certificate_expired", detail)
+        return holder
+
+    def _founder(self, command: Statement, record: Statement, log_key: PublicKey) -> Holder:
+        if command.subject.name != DIRECTORY:
+            raise _Broken("log_not_founded", "no directory entry before")
+        if _seq(record) != 1:
+            # Without its first entry the directory has no key that could sign the others.
+            missing = (1, "")
+            raise _Broken(
+                "entry_missing", "the directory's first", check=Check.CHAIN, missing=missing
+            )
+        holders = _founded(command)
+        founding = self._anchors.founding
+        if founding is not None and header_digest(_arguments(command)) != founding:
+            raise _Broken("founding_differs")
+        if holders[Purpose.LOG].key != log_key:
+            raise _Broken(
+                "log_key_differs", "the founding names another", check=Check.RECORD_SIGNATURE
+            )
+        return holders[Purpose.ADMINISTRATOR]
+
+    def _uncounted_key(self, key: str) -> str:
+        broken = self._broken.get(DIRECTORY)
+        reason = f"; the directory is broken at {broken.seq}" if broken else ""
+        name = self.keyring.name(key)
+        return f"key {key[:16]}{' of ' if name else ''}{name}{reason}"
+
+    def _check_binding(self, opened: _Opened) -> None:
+        command, record = opened.command.predicate, opened.record.predicate
+        name, origin = opened.command.subject.name, self._anchors.origin
+        code = ""
+        if not name.startswith(_TASK_PREFIX):
+            code = "" if name in ABOUT_THE_LOG else "subject_unknown"
+        elif name.removeprefix(_TASK_PREFIX) in {"", *ABOUT_THE_LOG}:
+            code = "subject_unknown"
+        if record["command"] != opened.digest:
+            code = code or "command_not_as_recorded"
+        elif opened.command.subject != opened.record.subject:
+            code = code or "subject_differs"
+        elif command["log"] != origin or record["log"] != origin:
+            code = code or "other_log"
+        elif command["key"] != opened.holder.key.id:
+            code = code or "key_differs"
+        elif record["person"] != opened.holder.name:
+            code = code or "person_differs"
+        if code:
+            raise _Broken(code, f"these are the bytes of {name} entry {record['seq']}")
+
+    def _check_openings(self, leaf: str, opened: _Opened) -> None:
+        assert self._openings is not None  # noqa: S101 - `_check` asked
+        commitments = {
+            field: value
+            for field, value in opened.arguments.items()
+            if isinstance(value, str) and is_commitment(value)
+        }
+        try:
+            found = self._openings(leaf)
+        except (TypeError, ValueError) as error:  # nothing guards what stands beside the log
+            raise _Broken("opening_unreadable", str(error)) from error
+        for field, opening in found.items():
+            if field not in commitments:
+                raise _Broken("opening_unasked", field)
+            if opening.field != field or not _opens(opening, commitments[field]):
+                raise _Broken("opening_wrong", field)
+        self._opened += len(found)
+        self._erased += len(commitments) - len(found)
+
+    def _check_rules(self, judge: Judge, leaf: str, opened: _Opened) -> None:
+        header = opened.command.subject.digest
+        try:
+            judge(opened.chain, header, leaf, opened.command.predicate, opened.record.predicate)
+        except Exception as error:  # whatever a judge trips over in a stranger's entry is a finding
+            code = getattr(error, "code", None)
+            known = code if isinstance(code, str) else "judge_failed"
+            detail = str(error) if isinstance(code, str) else f"{type(error).__name__}: {error}"
+            raise _Broken(known, detail) from error
+
+    def _explain_gap(self, finding: Finding, seq: object, leaf: str) -> None:
+        """An entry that was missing and comes later was moved, not removed."""
+        if finding.code == "entry_missing" and seq == finding.seq:
+            self._broken[finding.chain] = replace(finding, code="entry_out_of_order", leaf=leaf)
+
+
+def _check_chain(chain: str, opened: _Opened, last: _Last | None) -> None:
+    """Check 5: the entry hangs on the one before it."""
+    record, seq = opened.record.predicate, _seq(opened.record)
+    expected = last.seq + 1 if last else 1
+    if seq > expected:
+        detail = f"entry {seq} stands where {expected} should"
+        leaf = opened.record.text("prev") if seq == expected + 1 else ""
+        raise _Broken("entry_missing", detail, missing=(expected, leaf))
+    if seq < expected:
+        raise _Broken("entry_repeated", f"entry {expected} should stand here")
+    if record["prev"] != (last.leaf if last else NO_PREVIOUS):
+        raise _Broken("prev_differs", "it does not hang on the entry before it")
+    before = last.to if last and chain not in ABOUT_THE_LOG else None
+    if record["from"] != before:
+        raise _Broken("from_differs", f"{record['from']}, it was {before}")
+    header = last.header if last else header_digest(opened.arguments)
+    if opened.command.subject.digest != header:
+        raise _Broken("header_differs", "the chain began with another header")
+    # Instants have one width, so that the order of the text is that of time.
+    received, recorded = opened.record.text("received_at"), opened.record.text("recorded_at")
+    if received > recorded:
+        raise _Broken("recorded_before_received", f"received {received}, recorded {recorded}")
+    if last and recorded < last.recorded_at:
+        detail = f"recorded {recorded}, the entry before {last.recorded_at}"
+        raise _Broken("recorded_before_previous", detail)
+
+
+def _check_columns(stored: Stored, opened: _Opened, data: bytes) -> None:
+    """What the database says about an entry is what its bytes say."""
+    record = opened.record.predicate
+    pairs: tuple[tuple[str, object, object], ...] = (
+        ("stored_chain_differs", stored.chain, opened.chain),
+        ("stored_seq_differs", stored.seq, record["seq"]),
+        ("stored_prev_differs", stored.prev, record["prev"]),
+        ("stored_command_differs", stored.command, opened.command.predicate["id"]),
+        ("stored_leaf_differs", stored.leaf, leaf_hash(data)),
+    )
+    for code, found, expected in pairs:
+        if found != expected:
+            raise _Broken(code, f"these are the bytes of {opened.chain} entry {record['seq']}")
+
+
+def _stored_bytes(stored: Stored) -> bytes:
+    """The bytes of an entry, once it is sure that the columns have their types."""
+    # A damaged or hostile database may hold anything in any column.
+    texts = (stored.chain, stored.prev, stored.leaf, stored.command)
+    if type(stored.seq) is not int or not all(isinstance(text, str) for text in texts):
+        raise _Broken("stored_columns_malformed", check=Check.FORM)
+    if not isinstance(stored.data, bytes | bytearray | memoryview):
+        raise _Broken("stored_columns_malformed", "data", check=Check.FORM)
+    return bytes(stored.data)
+
+
+def _log_key_founded(entry: Entry) -> PublicKey:
+    """The log's key as a founding names it, when nothing but the founding's digest is trusted.
+
+    Nothing is believed yet: `Run._founder` holds the founding against the digest afterwards.
+    """
+    try:
+        return _founded(open_command(entry.command))[Purpose.LOG].key
+    except Malformed as error:
+        raise _Broken("log_not_founded", error.code) from error
+
+
+def _founded(command: Statement) -> Mapping[str, Holder]:
+    """The holders, by name, of the keys that a founding names. Raises Malformed."""
+    if command.subject.name != DIRECTORY or command.predicate["event"] != "found":
+        raise Malformed("log_not_founded", "the first entry is no founding")
+    change = read_change("found", _arguments(command), "")
+    return {holder.name: holder for holder in change} if isinstance(change, tuple) else {}
+
+
+def _arguments(command: Statement) -> Mapping[str, Json]:
+    arguments = command.predicate["arguments"]
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _seq(record: Statement) -> int:
+    seq = record.predicate["seq"]
+    return seq if isinstance(seq, int) else 0
+
+
+def _opens(opening: Opening, commitment: str) -> bool:
+    try:
+        return opening.opens(commitment)
+    except (Malformed, TypeError):  # words or salt that the log could never have taken
+        return False

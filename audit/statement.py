@@ -1,0 +1,268 @@
+"""What is signed: an in-toto Statement v1 about one chain, in canonical JSON.
+
+    {"_type":…,"predicate":{…},"predicateType":…,"subject":[{"digest":{"sha256":…},"name":…}]}
+
+`audit.entry` says what the predicates of commands and records hold. A statement is read twice over:
+by a grammar, which knows all its fields in their one order and is fast, and by `_opened`, which
+takes any canonical JSON apart field by field and names what is wrong. The second decides: whatever
+the grammar does not recognise goes there.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from audit.canonical import MAX_DEPTH, Json, JsonLike, canonical, parse
+from audit.dsse import Envelope, seal
+from audit.keys import PrivateKey
+from audit.malformed import Malformed
+
+COMMAND_TYPE = "urn:dondoc:command:v1"
+RECORD_TYPE = "urn:dondoc:record:v1"
+_STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+_SHALLOW = MAX_DEPTH - 3  # what is around the arguments is three deep
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The chain that a statement is about."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The content of an envelope: subject and predicate, each field of the form it should have."""
+
+    subject: Subject
+    predicate: dict[str, Json]
+
+    def text(self, field: str) -> str:
+        value = self.predicate[field]
+        if not isinstance(value, str):
+            raise Malformed("field_not_text", field)
+        return value
+
+
+def sign_command(subject: Subject, predicate: Mapping[str, JsonLike], key: PrivateKey) -> Envelope:
+    """The command as its giver signs it. ``predicate`` needs every field but ``key``."""
+    return seal(_statement(subject, COMMAND_TYPE, {**predicate, "key": key.public.id}), key)
+
+
+def sign_record(subject: Subject, predicate: Mapping[str, JsonLike], key: PrivateKey) -> Envelope:
+    """The record as the log signs it."""
+    return seal(_statement(subject, RECORD_TYPE, predicate), key)
+
+
+def open_command(envelope: Envelope) -> Statement:
+    """What a command says. Check its signature first. Raises Malformed."""
+    form = _recognised(_COMMAND_GRAMMAR, envelope.payload)
+    if form is None:
+        return _opened(envelope, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
+    given, event, identity, at, key, log, agency, role, seen, version, digest, name = form.groups()
+    # With so few brackets nothing is too deep, wherever it stands.
+    shallow = given.count("{") + given.count("[") <= _SHALLOW
+    arguments = parse(given.encode()) if shallow else None
+    if not isinstance(arguments, dict) or not _is_date(at):
+        return _opened(envelope, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
+    predicate: dict[str, Json] = {
+        "arguments": arguments,
+        "event": event,
+        "id": identity,
+        "issued_at": at,
+        "key": key,
+        "log": log,
+        "on_behalf": {"agency": agency, "role": role},
+        "seen": None if version is None else {"digest": seen, "version": int(version)},
+    }
+    return Statement(Subject(name, digest), predicate)
+
+
+def open_record(envelope: Envelope) -> Statement:
+    """What a record says. Check its signature first. Raises Malformed."""
+    form = _recognised(_RECORD_GRAMMAR, envelope.payload)
+    if form is None:
+        return _opened(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
+    (calendar, given, command, before, log, person, prev, received, recorded, rules, seq, to,
+     digest, name) = form.groups()  # fmt: skip
+    clocks: Json = {} if given == "{}" else parse(given.encode())
+    if not (_are_clocks(clocks) and _is_date(received) and _is_date(recorded)):
+        return _opened(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
+    predicate: dict[str, Json] = {
+        "calendar": calendar,
+        "clocks": clocks,
+        "command": command,
+        "from": before,
+        "log": log,
+        "person": person,
+        "prev": prev,
+        "received_at": received,
+        "recorded_at": recorded,
+        "rules": rules,
+        "seq": int(seq),
+        "to": to,
+    }
+    return Statement(Subject(name, digest), predicate)
+
+
+def _statement(subject: Subject, kind: str, predicate: Mapping[str, JsonLike]) -> bytes:
+    return canonical({
+        "_type": _STATEMENT_TYPE,
+        "predicate": predicate,
+        "predicateType": kind,
+        "subject": [{"digest": {"sha256": subject.digest}, "name": subject.name}],
+    })  # fmt: skip
+
+
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}Z",
+)
+_TEXT = r'"([ !#-\[\]-~]*)"'  # printable ASCII that JSON writes as it is
+_NESTED = r"(\{[ !-\[\]-~]*\})"  # no escapes, so that no text in it can pretend to end it
+_DIGEST = r'"([0-9a-f]{64})"'
+_AT = rf'"({_INSTANT.pattern})"'
+_COUNT = r"([1-9][0-9]{0,14})"
+
+
+def _grammar(kind: str, predicate: str) -> re.Pattern[str]:
+    return re.compile(
+        rf'\{{"_type":"{re.escape(_STATEMENT_TYPE)}","predicate":\{{{predicate}\}},'
+        rf'"predicateType":"{re.escape(kind)}",'
+        rf'"subject":\[\{{"digest":\{{"sha256":{_DIGEST}\}},"name":{_TEXT}\}}\]\}}'
+    )
+
+
+_COMMAND_GRAMMAR = _grammar(
+    COMMAND_TYPE,
+    rf'"arguments":{_NESTED},"event":{_TEXT},"id":"([0-9a-f]{{32}})","issued_at":{_AT},'
+    rf'"key":{_DIGEST},"log":{_TEXT},"on_behalf":\{{"agency":{_TEXT},"role":{_TEXT}\}},'
+    rf'"seen":(?:null|\{{"digest":{_DIGEST},"version":{_COUNT}\}})',
+)
+_RECORD_GRAMMAR = _grammar(
+    RECORD_TYPE,
+    rf'"calendar":{_TEXT},"clocks":{_NESTED},"command":{_DIGEST},"from":(?:null|{_TEXT}),'
+    rf'"log":{_TEXT},"person":{_TEXT},"prev":{_DIGEST},"received_at":{_AT},"recorded_at":{_AT},'
+    rf'"rules":{_TEXT},"seq":{_COUNT},"to":{_TEXT}',
+)
+
+
+def _recognised(grammar: re.Pattern[str], payload: bytes) -> re.Match[str] | None:
+    return grammar.fullmatch(payload.decode("latin-1"))
+
+
+def _is_text(value: Json) -> bool:
+    return isinstance(value, str)
+
+
+def _is_state(value: Json) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_hex(digits: int) -> Callable[[Json], bool]:
+    form = re.compile(f"[0-9a-f]{{{digits}}}")
+    return lambda value: isinstance(value, str) and form.fullmatch(value) is not None
+
+
+_is_digest = _is_hex(64)
+
+
+def _is_instant(value: Json) -> bool:
+    if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
+        return False
+    return _is_date(value)
+
+
+def _is_date(instant: str) -> bool:
+    """Whether there is such a day, minute and second, of what has the form of an instant."""
+    try:
+        datetime.fromisoformat(instant)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_count(value: Json) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_mapping(value: Json) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_behalf(value: Json) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"agency", "role"}
+        and all(map(_is_text, value.values()))
+    )
+
+
+def _is_seen(value: Json) -> bool:
+    return value is None or (
+        isinstance(value, dict)
+        and set(value) == {"digest", "version"}
+        and _is_digest(value["digest"])
+        and _is_count(value["version"])
+    )
+
+
+def _is_clock(value: Json) -> bool:
+    return value is None or (
+        isinstance(value, dict)
+        and set(value) == {"due", "rule", "since"}
+        and _is_instant(value["due"])
+        and _is_text(value["rule"])
+        and _is_instant(value["since"])
+    )
+
+
+def _are_clocks(value: Json) -> bool:
+    return isinstance(value, dict) and all(map(_is_clock, value.values()))
+
+
+# The door and the verifier open statements by the same forms, so what was let in also verifies.
+_Forms = Mapping[str, Callable[[Json], bool]]
+_COMMAND_FORMS: _Forms = {
+    "arguments": _is_mapping,
+    "event": _is_text,
+    "id": _is_hex(32),
+    "issued_at": _is_instant,
+    "key": _is_digest,
+    "log": _is_text,
+    "on_behalf": _is_behalf,
+    "seen": _is_seen,
+}
+_RECORD_FORMS: _Forms = {
+    "calendar": _is_text,
+    "clocks": _are_clocks,
+    "command": _is_digest,
+    "from": _is_state,
+    "log": _is_text,
+    "person": _is_text,
+    "prev": _is_digest,
+    "received_at": _is_instant,
+    "recorded_at": _is_instant,
+    "rules": _is_text,
+    "seq": _is_count,
+    "to": _is_text,
+}
+
+
+def _opened(envelope: Envelope, kind: str, forms: _Forms, malformed: str) -> Statement:
+    match parse(envelope.payload):
+        case {
+            "_type": "https://in-toto.io/Statement/v1",
+            "predicate": dict(predicate),
+            "predicateType": found,
+            "subject": [{"digest": {"sha256": str(digest), **digests}, "name": str(name), **more}],
+            **rest,
+        } if found == kind and not (digests or more or rest) and _is_digest(digest):
+            if set(predicate) != set(forms):
+                raise Malformed("statement_fields", kind)
+            for field, has_form in forms.items():
+                if not has_form(predicate[field]):
+                    raise Malformed(malformed, field)
+            return Statement(Subject(name, digest), predicate)
+    raise Malformed("statement_form", kind)

@@ -1,0 +1,1 @@
+"""One order for the log: places in the tree, published tiles, signed checkpoints, witnesses."""

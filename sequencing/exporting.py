@@ -1,0 +1,233 @@
+"""Bundles out of a log: all of it, or the whole histories of chosen tasks and nothing of others.
+
+`audit.bundle` says what is in them. A bundle is made for the checkpoint that was published last, so
+it holds its cosignatures; entries that came later are not in it.
+"""
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from audit.bundle import (
+    CHECKPOINT,
+    HEADS,
+    POLICY,
+    README,
+    TIMESTAMP,
+    HeadProofs,
+    format_head_proofs,
+    format_words,
+)
+from audit.checkpoint import Checkpoint, parse_checkpoint
+from audit.commitment import Opening
+from audit.entry import leaf_hash
+from audit.heads import heads_root, prove_head
+from audit.keyring import ATTESTATIONS, DIRECTORY
+from audit.merkle import prove_inclusion, root_at
+from audit.note import parse_note
+from audit.proof import Proof, format_proof
+from audit.share import stated_heads
+from audit.tiles import (
+    WIDTH,
+    Bundle,
+    format_bundle,
+    new_bundles,
+    parse_bundle,
+    parse_path,
+    tile_reader,
+    tiles_of,
+)
+from domain.refusal import Refused
+from sequencing.files import TreeFiles
+from sequencing.opening import read_part
+from store import ledger, tree
+
+Progress = Callable[[int, int], None]
+Write = Callable[[str, bytes], None]
+
+_README = """\
+Gói kiểm toán của nhật ký {origin}: {what}.
+Kiểm tra mà không cần mạng, với tệp tin cậy lấy từ nguồn khác:
+
+    dondoc audit verify GÓI --trust TỆP        hoặc        python -m audit.verify GÓI --trust TỆP
+
+A bundle of the log {origin}: {what}.
+It is checked offline, with a trust file got from elsewhere:
+
+    dondoc audit verify BUNDLE --trust FILE    or    python -m audit.verify BUNDLE --trust FILE
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A published log: its database and its files, at the checkpoint published last."""
+
+    connection: Connection
+    files: TreeFiles
+    note: bytes
+    checkpoint: Checkpoint
+
+    @property
+    def size(self) -> int:
+        return self.checkpoint.size
+
+    def read(self, path: str) -> bytes:
+        """A tile or bundle of this very size, also where a larger one has replaced it."""
+        place = parse_path(path)
+        if not isinstance(place, Bundle):
+            return read_part(self.files, path)
+        try:
+            return self.files.read(path)
+        except FileNotFoundError:
+            if place.width == WIDTH:
+                raise
+            full = parse_bundle(self.files.read(Bundle(place.index).path), WIDTH)
+            return format_bundle(full[: place.width])
+
+
+def open_source(connection: Connection, files: TreeFiles) -> Source:
+    """Raises Refused when nothing was published yet."""
+    note = files.published()
+    if note is None:
+        raise Refused("nothing_published", path=str(files.root))
+    return Source(connection, files, note, parse_checkpoint(parse_note(note).text))
+
+
+def prove_entry(source: Source, leaf: str) -> bytes:
+    """The proof file of the entry with this leaf hash. Raises Refused when it has no place yet."""
+    index = tree.index_of(source.connection, leaf)
+    if index is None or index >= source.size:
+        raise Refused("entry_not_published", size=source.size)
+    reader = tile_reader(source.size, source.read)
+    return format_proof(Proof(index, prove_inclusion(index, source.size, reader), source.note))
+
+
+def export_log(
+    source: Source, target: Path, *, words: bool, policy: bytes | None, progress: Progress
+) -> int:
+    """Write the whole log. Returns the number of entries."""
+    with _archive(target) as write:
+        _write_frame(source, write, policy, f"{source.size} entries")
+        for tile in tiles_of(source.size):
+            write(tile.path, source.read(tile.path))
+        for bundle in new_bundles(0, source.size):
+            data = source.read(bundle.path)
+            write(bundle.path, data)
+            if words:
+                _write_words(source, write, bundle.index, parse_bundle(data, bundle.width))
+            progress(bundle.index * WIDTH + bundle.width, source.size)
+    return source.size
+
+
+def export_tasks(
+    source: Source,
+    target: Path,
+    tasks: Sequence[str],
+    *,
+    words: bool,
+    policy: bytes | None,
+    progress: Progress,
+) -> int:
+    """Write the histories of these tasks, with the proof that they are whole.
+
+    Returns the number of entries. Raises Refused for a task that the published log doesn't have,
+    and when no entry states the heads yet.
+    """
+    chains = [DIRECTORY, *dict.fromkeys(tasks)]
+    entries = dict(_entries_of(source, chains))
+    stating, proofs = _head_proofs(source, chains)
+    entries[proofs.index] = stating
+    needed: dict[str, bytes] = {}
+
+    def read(path: str) -> bytes:
+        needed[path] = source.read(path)
+        return needed[path]
+
+    reader = tile_reader(source.size, read)
+    root_at(source.size, reader)
+    with _archive(target) as write:
+        _write_frame(source, write, policy, ", ".join(chains[1:]))
+        write(HEADS, format_head_proofs(proofs))
+        for done, (index, data) in enumerate(sorted(entries.items()), start=1):
+            prove_inclusion(index, source.size, reader)
+            write(f"entry/{index}", data)
+            progress(done, len(entries))
+        for path, data in sorted(needed.items()):
+            write(path, data)
+        if words:
+            for number in sorted({index // WIDTH for index in entries}):
+                within = [d for i, d in entries.items() if i // WIDTH == number]
+                _write_words(source, write, number, within)
+    return len(entries)
+
+
+def _entries_of(source: Source, chains: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+    for chain in chains:
+        found = [
+            (index, data)
+            for index, data in tree.chain_with_indexes(source.connection, chain)
+            if index is not None and index < source.size
+        ]
+        if not found:
+            raise Refused("task_not_published", task=chain)
+        yield from found
+
+
+def _head_proofs(source: Source, chains: Sequence[str]) -> tuple[bytes, HeadProofs]:
+    """The newest entry that states the heads, and what it says about these chains."""
+    attested = tree.chain_with_indexes(source.connection, ATTESTATIONS)
+    for index, data in reversed(attested):
+        stated = stated_heads(data) if index is not None and index < source.size else None
+        if stated is None or index is None:
+            continue
+        size, _chains, root = stated
+        heads = tree.heads_at(source.connection, size)
+        if heads_root(heads) != root:
+            raise Refused("heads_differ", index=index)
+        known = [chain for chain in chains if chain in heads]
+        return data, HeadProofs(index, tuple(prove_head(heads, chain) for chain in known))
+    raise Refused("no_heads_yet")
+
+
+def _write_frame(source: Source, write: Write, policy: bytes | None, what: str) -> None:
+    write(README, _README.format(origin=source.checkpoint.origin, what=what).encode())
+    write(CHECKPOINT, source.note)
+    if policy is not None:
+        write(POLICY, policy)
+    stamp = tree.read_timestamp(source.connection, source.size)
+    if stamp is not None:
+        write(TIMESTAMP, stamp)
+
+
+def _write_words(source: Source, write: Write, number: int, entries: Sequence[bytes]) -> None:
+    found: dict[str, Mapping[str, Opening]] = {}
+    for leaf in map(leaf_hash, entries):
+        if openings := ledger.read_openings(source.connection, leaf):
+            found[leaf] = openings
+    if found:
+        write(f"words/{number}", format_words(found))
+
+
+@contextmanager
+def _archive(target: Path) -> Iterator[Write]:
+    """A zip file that is there whole in the end, or not at all.
+
+    Entries are stored as they are: who reads them again and again need not unpack them.
+    """
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
+
+            def write(name: str, data: bytes) -> None:
+                # The time of the export is nobody's business: equal logs give equal files.
+                archive.writestr(zipfile.ZipInfo(name), data)
+
+            yield write
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)

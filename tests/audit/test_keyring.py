@@ -1,0 +1,271 @@
+"""The verifier's keyring: whose key counts where, judged as the directory of the rules judges."""
+
+import base64
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audit.canonical import Json
+from audit.keyring import SERVICE, Keyring, Purpose, Revocation, read_change
+from audit.keys import PrivateKey
+from audit.malformed import Malformed
+from domain import directory as directories
+from domain.directory import ADMINISTRATOR, Directory, KeyState
+from domain.instants import format_instant
+from domain.refusal import Refused
+from tests.support.certificates import certificate_of, not_after
+from tests.support.world import FOUNDING, START, key_of, pq_key_of, spki_of
+
+NOW = format_instant(START)
+FOUND = {holder: spki_of(key) for holder, key in FOUNDING.items()}
+POST = {"roles": [], "title_vi": "x", "title_en": "x"}
+
+
+def founded() -> Keyring:
+    ring = Keyring()
+    ring.follow(ring.check("found", FOUND, NOW))
+    return ring
+
+
+def done(ring: Keyring, event: str, arguments: dict[str, Any], at: str = NOW) -> None:
+    ring.follow(ring.check(event, arguments, at))
+
+
+def code(ring: Keyring, event: str, arguments: dict[str, Any], at: str = NOW) -> str:
+    with pytest.raises(Malformed) as found:
+        ring.check(event, arguments, at)
+    return found.value.code
+
+
+def enrolment(person: str, key: PrivateKey, **more: Any) -> dict[str, Any]:
+    return {"person": person, "spki": spki_of(key), **POST, **more}
+
+
+def test_the_founding_names_one_key_for_each_purpose_of_the_log() -> None:
+    ring = founded()
+    assert ring.log_key == key_of("log").public
+    assert ring.checkpoint_keys == (
+        key_of("checkpoint").public, pq_key_of("checkpoint_pq").public,
+    )  # fmt: skip
+    for name in SERVICE:
+        holder = ring.holder(FOUNDING[name].public.id)
+        assert holder is not None
+        assert (holder.name, holder.purpose) == (name, Purpose(name))
+    assert not Keyring().founded
+    assert Keyring().log_key is None
+    assert Keyring().checkpoint_keys is None
+
+
+@pytest.mark.parametrize("name", SERVICE)
+def test_a_founding_without_one_of_its_keys_is_refused(name: str) -> None:
+    missing = {holder: spki for holder, spki in FOUND.items() if holder != name}
+    assert code(Keyring(), "found", missing) == "malformed_command"
+
+
+def test_a_founding_with_one_key_for_two_purposes_is_refused() -> None:
+    for name in ("administrator", "checkpoint", "clock"):
+        assert code(Keyring(), "found", {**FOUND, name: FOUND["log"]}) == "key_in_use"
+
+
+def test_the_logs_own_keys_are_of_one_kind_each() -> None:
+    ring = founded()
+    p256 = spki_of(PrivateKey(ec.derive_private_key(3, ec.SECP256R1())))
+    other_rsa = spki_of(PrivateKey(rsa.generate_private_key(65537, 2048)))
+    fresh = spki_of(key_of("fresh"))
+    for name in SERVICE:
+        for spki in (p256, other_rsa, fresh if name == "checkpoint_pq" else FOUND["checkpoint_pq"]):
+            assert code(Keyring(), "found", {**FOUND, name: spki}) == "key_type_unsupported"
+            assert code(ring, "rotate", {"holder": name, "spki": spki}) == "key_type_unsupported"
+
+
+def test_a_person_has_no_key_of_the_post_quantum_kind() -> None:
+    arguments = enrolment("snv.an", pq_key_of("an"))
+    assert code(founded(), "enrol", arguments) == "key_type_unsupported"
+
+
+def test_a_key_that_was_rotated_out_says_so_and_the_new_one_counts() -> None:
+    ring = founded()
+    done(ring, "rotate", {"holder": "log", "spki": spki_of(key_of("log 2"))})
+    assert ring.log_key == key_of("log 2").public
+    assert ring.holder(key_of("log").public.id) is None
+    assert ring.why_not(key_of("log").public.id) == "key_rotated"
+    assert ring.why_not("0" * 64) == "key_not_enrolled"
+    assert ring.name(key_of("log").public.id) == "log"
+
+
+def test_a_present_key_of_the_log_is_not_revoked_but_rotated_first() -> None:
+    ring = founded()
+    for name in SERVICE:
+        key = FOUNDING[name].public.id
+        revocation = {"key": key, "reason": "compromised", "since": 3}
+        assert code(ring, "revoke", revocation) == "rotate_first"
+    done(ring, "rotate", {"holder": "log", "spki": spki_of(key_of("log 2"))})
+    old = key_of("log").public.id
+    done(ring, "revoke", {"key": old, "reason": "compromised", "since": 3})
+    assert ring.why_not(old) == "key_revoked"
+    assert ring.disputed == {old: 3}
+
+
+def test_a_second_revocation_may_only_widen_what_is_disputed() -> None:
+    ring = founded()
+    done(ring, "enrol", enrolment("snv.an", key_of("an")))
+    key = key_of("an").public.id
+    done(ring, "revoke", {"key": key, "reason": "left", "since": None})
+    assert ring.disputed == {}
+    again = {"key": key, "reason": "left", "since": None}
+    assert code(ring, "revoke", again) == "already_revoked"
+    done(ring, "revoke", {"key": key, "reason": "compromised", "since": 9})
+    for since in (9, 10, None):
+        later = {"key": key, "reason": "compromised", "since": since}
+        assert code(ring, "revoke", later) == "already_revoked"
+    done(ring, "revoke", {"key": key, "reason": "compromised", "since": 8})
+    assert ring.disputed == {key: 8}
+
+
+def test_a_key_that_ever_was_somebodys_is_nobodys_new_one() -> None:
+    ring = founded()
+    done(ring, "enrol", enrolment("snv.an", key_of("an")))
+    done(ring, "rotate", {"holder": "snv.an", "spki": spki_of(key_of("an 2"))})
+    done(ring, "revoke", {"key": key_of("an 2").public.id, "reason": "lost", "since": None})
+    for key in (key_of("an"), key_of("an 2"), key_of("log"), key_of("checkpoint")):
+        assert code(ring, "enrol", enrolment("snv.binh", key)) == "key_in_use"
+        for holder in ("snv.an", "clock"):
+            arguments = {"holder": holder, "spki": spki_of(key)}
+            assert code(ring, "rotate", arguments) == "key_in_use"
+    # A person whose key was revoked gets a new one by rotation.
+    done(ring, "rotate", {"holder": "snv.an", "spki": spki_of(key_of("an 3"))})
+    assert ring.holder(key_of("an 3").public.id) is not None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"key": "ab", "reason": "left", "since": None},
+        {"key": "A" * 64, "reason": "left", "since": None},
+        {"key": 7, "reason": "left", "since": None},
+        {"key": "0" * 64, "reason": "bored", "since": None},
+        {"key": "0" * 64, "reason": ["left"], "since": None},
+        {"key": "0" * 64, "reason": "left", "since": -1},
+        {"key": "0" * 64, "reason": "left", "since": True},
+        {"key": "0" * 64, "reason": "left", "since": "3"},
+        {"key": "0" * 64, "reason": "left", "since": 2**53},
+    ],
+)
+def test_a_revocation_of_another_form_is_refused(arguments: dict[str, Any]) -> None:
+    assert code(founded(), "revoke", arguments) == "malformed_command"
+    directory = directories.follow(Directory(), "found", FOUND, "")
+    with pytest.raises(Refused, match="bad_argument"):
+        directories.judge(directory, "revoke", arguments, FOUNDING[ADMINISTRATOR].public.id, START)
+
+
+def test_a_certificate_must_be_the_keys_own_and_valid_and_end_when_it_is_said_to() -> None:
+    ring, key = founded(), key_of("an")
+    der = certificate_of(key, START, timedelta(days=30))
+    certificate, ends = base64.b64encode(der).decode(), not_after(der)
+    good = enrolment("snv.an", key, certificate=certificate, not_after=ends)
+    change = ring.check("enrol", good, NOW)
+    assert isinstance(change, tuple)
+    assert change[0].not_after == ends
+    assert not change[0].has_expired(ends)
+    assert change[0].has_expired(ends.replace("00.000000Z", "00.000001Z"))
+    cases: list[tuple[dict[str, Any], str, str]] = [
+        ({"spki": spki_of(key_of("binh"))}, NOW, "certificate_of_other_key"),
+        ({"not_after": "2030-01-01T00:00:00.000000Z"}, NOW, "certificate_ends_otherwise"),
+        ({"not_after": None}, NOW, "malformed_command"),
+        ({"certificate": None}, NOW, "malformed_command"),
+        ({"certificate": "AAAA"}, NOW, "certificate_unreadable"),
+        ({"certificate": "A"}, NOW, "base64"),
+        ({}, format_instant(START - timedelta(seconds=1)), "certificate_not_yet_valid"),
+        ({}, format_instant(START + timedelta(days=31)), "certificate_expired"),
+    ]
+    for changes, at, expected in cases:
+        assert code(ring, "enrol", {**good, **changes}, at) == expected, changes
+    for missing in ("certificate", "not_after"):
+        partly = {name: value for name, value in good.items() if name != missing}
+        assert code(ring, "enrol", partly) == "malformed_command"
+    own = {"holder": "clock", "spki": good["spki"], "certificate": certificate, "not_after": ends}
+    assert code(ring, "rotate", own) == "malformed_command"
+
+
+def test_other_events_are_not_about_keys() -> None:
+    assert read_change("add_agency", {"agency": "x"}, NOW) == ()
+    revocation: dict[str, Json] = {"key": "0" * 64, "reason": "left", "since": 5}
+    assert read_change("revoke", revocation, NOW) == Revocation("0" * 64, 5)
+
+
+NAMES = [f"key {number}" for number in range(8)]
+HOLDERS = ["snv.an", "snv.binh", "log", "clock", "checkpoint", "checkpoint_pq", "administrator"]
+
+
+def _spki(name: str, holder: str) -> str:
+    if holder == "checkpoint_pq":
+        return spki_of(pq_key_of(name))
+    return spki_of(FOUNDING.get(name) or key_of(name))
+
+
+_KEY_IDS = [key_of(name).public.id for name in [*NAMES, "log", "clock", "stranger"]]
+_ENROL = st.builds(
+    lambda person, name: ("enrol", {"person": person, "spki": _spki(name, person), **POST}),
+    st.sampled_from(HOLDERS),
+    st.sampled_from([*NAMES, "log"]),
+)
+_ROTATE = st.builds(
+    lambda holder, name: ("rotate", {"holder": holder, "spki": _spki(name, holder)}),
+    st.sampled_from([*HOLDERS, "snv.nobody"]),
+    st.sampled_from([*NAMES, "clock"]),
+)
+_REVOKE = st.builds(
+    lambda key, since: ("revoke", {"key": key, "reason": "lost", "since": since}),
+    st.sampled_from(_KEY_IDS),
+    st.none() | st.integers(0, 5),
+)
+_CHANGES = st.lists(_ENROL | _ROTATE | _REVOKE, max_size=25)
+
+
+@given(_CHANGES)
+@settings(max_examples=300, deadline=None)
+def test_rules_and_verifier_judge_every_change_of_keys_alike(
+    changes: list[tuple[str, dict[str, Any]]],
+) -> None:
+    ring = founded()
+    directory = directories.follow(Directory(), "found", FOUND, "")
+    for event, arguments in changes:
+        administrator = directory.key_of(ADMINISTRATOR)
+        assert administrator is not None
+        fit = legal = False
+        with suppress(Malformed):
+            change = ring.check(event, arguments, NOW)
+            fit = True
+        with suppress(Refused):
+            directories.judge(directory, event, arguments, administrator.id, START)
+            legal = True
+        # What kind of key it is, only the keyring can tell.
+        assert fit == legal or (legal and _is_of_wrong_kind(ring, event, arguments)), arguments
+        if fit and legal:
+            ring.follow(change)
+            directories.advance(directory, event, arguments, "")
+        _agree(ring, directory)
+
+
+def _is_of_wrong_kind(ring: Keyring, event: str, arguments: dict[str, Any]) -> bool:
+    return code(ring, event, arguments) == "key_type_unsupported"
+
+
+def _agree(ring: Keyring, directory: Directory) -> None:
+    """Both know the same keys, with the same holders, in force or ended alike."""
+    for key in directory.keys.values():
+        holder = ring.holder(key.id)
+        assert (holder is not None) == (key.state is KeyState.IN_FORCE)
+        assert ring.name(key.id) == key.holder
+        if holder is None:
+            assert ring.why_not(key.id) == f"key_{key.state}"
+        assert ring.disputed.get(key.id) == key.since
+    log = directory.key_of("log")
+    assert log is not None
+    assert ring.log_key is not None
+    assert ring.log_key.id == log.id

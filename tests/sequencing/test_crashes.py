@@ -1,0 +1,254 @@
+"""A sequencer that is killed at any point, or finds the disk full, is followed by a sound log."""
+
+import errno
+import resource
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from activities.recorder import Handed
+from audit.checkpoint import parse_checkpoint
+from audit.note import parse_note
+from audit.tiles import WIDTH
+from tests.support.publishing import Published, published
+from tests.support.soundness import check_published, check_sound
+from tests.support.turning import STEP, Plan
+from tests.support.world import HEADER, World
+
+BEFORE = 252
+"""Entries that are published when the plug is pulled: the tiles are nearly full."""
+MORE = 40
+"""Entries that wait then: three steps of placing and writing, the first beyond a full tile."""
+
+FILES_OF_TURN = 9
+"""Two tiles, two bundles and a tile of the level above; then twice a tile and a bundle."""
+
+POINTS = [
+    ("placing", 1),
+    ("placing", 2),
+    ("placed", 1),
+    *(("writing", number) for number in range(1, FILES_OF_TURN + 1)),
+    *(("renaming", number) for number in range(1, FILES_OF_TURN + 1)),
+    ("written", 1),
+    ("signed", 1),
+    ("persisting", 1),
+    ("persisted", 1),
+    ("publishing", 1),
+    ("renaming", FILES_OF_TURN + 1),
+    ("published", 1),
+]
+
+
+@pytest.fixture(name="world")
+def _world(database_url: str) -> Iterator[World]:
+    world = World(database_url)
+    yield world
+    world.close()
+
+
+def record(world: World, count: int, name: str = "E") -> None:
+    """So many new entries."""
+    world.recorder.record([
+        Handed(world.submission(f"{name}-{number}", "register", HEADER, role="office"), world.now)
+        for number in range(count)
+    ])  # fmt: skip
+
+
+@pytest.fixture(name="log")
+def _log(world: World, tmp_path: Path) -> Published:
+    """Published up to `BEFORE`; `MORE` entries wait."""
+    log = published(world, tmp_path / "tree")
+    record(world, BEFORE - len(world.rows()))
+    log.publish()
+    record(world, MORE, "M")
+    return log
+
+
+def size_of(note: bytes | None) -> int:
+    return parse_checkpoint(parse_note(note).text).size if note else 0
+
+
+def kill_at(log: Published, point: str, number: int = 1) -> None:
+    url = log.world.engine.url.render_as_string(hide_password=False)
+    process = Plan(url, str(log.files.root), point, number).start()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("point", "number"), POINTS)
+def test_a_sequencer_killed_at_any_point_is_followed_by_a_sound_log(
+    log: Published, point: str, number: int
+) -> None:
+    shown = [log.files.published()]
+    kill_at(log, point, number)
+    shown.append(log.files.published())
+    assert size_of(shown[-1]) == (BEFORE + MORE if point == "published" else BEFORE)
+    check_published(log)
+    # What a service does at its start: show what was signed, then go on.
+    sequencer = log.sequencer()
+    assert sequencer.signed is not None
+    sequencer.publish(sequencer.signed.note)
+    shown.append(log.files.published())
+    check_published(log)
+    if signed := sequencer.turn():
+        sequencer.publish(signed.note)
+    check_sound(log, shown)
+    record(log.world, 3, "L")
+    log.publish()
+    line = check_sound(log, shown)
+    assert line.checkpoints[-1].size == BEFORE + MORE + 3
+
+
+def test_all_points_in_a_row_lose_nothing(log: Published) -> None:
+    """Whoever starts again dies again, a little later each time."""
+    shown = []
+    for point in ("placing", "placed", "writing", "renaming", "signed", "persisting", "persisted"):
+        kill_at(log, point)
+        shown.append(log.files.published())
+        record(log.world, 1, f"between-{point}")
+    log.publish()
+    check_sound(log, shown)
+
+
+class Full:
+    """A disk that is full from the ``number``-th file on, until there is space again."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, point: str) -> None:
+        if point == "writing":
+            self.left -= 1
+            if self.left <= 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    def make_space(self) -> None:
+        self.left = 1 << 30
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+def test_a_turn_that_finds_no_space_is_finished_by_the_next_one(
+    log: Published, number: int
+) -> None:
+    shown = [log.files.published()]
+    disk = Full(number)
+    sequencer = log.sequencer(disk)
+    for _ in range(3):
+        disk.left = number
+        with pytest.raises(OSError, match="No space left"):
+            sequencer.turn()
+        assert log.files.published() == shown[0]
+        check_published(log)
+    disk.make_space()
+    record(log.world, 2, "L")
+    signed = sequencer.turn()
+    assert signed is not None
+    sequencer.publish(signed.note)
+    check_sound(log, shown)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """The system itself refuses to let a file of this process grow beyond this."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [100, 5_000])
+def test_a_file_that_could_be_written_only_in_part_is_not_there(
+    log: Published, size: int
+) -> None:
+    """Here it is the system that refuses, in the middle of a file."""
+    shown = [log.files.published()]
+    sequencer = log.sequencer()
+    assert sequencer.place() == MORE
+    with largest_file(size), pytest.raises(OSError, match=r"File too large.*tile/") as raised:
+        sequencer.write()
+    assert Path(raised.value.filename or str(raised.value)) != log.files.root
+    check_published(log)
+    assert not list(log.files.root.rglob(".scratch"))
+    signed = sequencer.turn()
+    assert signed is not None
+    with largest_file(100), pytest.raises(OSError, match=r"File too large.*checkpoint"):
+        sequencer.publish(signed.note)
+    assert log.files.published() == shown[0]
+    check_published(log)
+    sequencer.publish(signed.note)
+    check_sound(log, shown)
+
+
+def fill_database(world: World) -> Callable[[], None]:
+    """SQLite takes no more pages; gives what makes room again."""
+    world.engine.dispose()
+    limit = {"pages": 0}
+
+    def listen(connection: sqlite3.Connection, _record: object) -> None:
+        if limit["pages"] == 0:
+            limit["pages"] = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {limit['pages']}")
+
+    def make_space() -> None:
+        limit["pages"] = 1 << 30
+        world.engine.dispose()
+
+    event.listen(world.engine, "connect", listen)
+    return make_space
+
+
+@pytest.mark.parametrize("stage", ["place", "sign"])
+def test_a_full_database_fails_the_turn_and_the_next_one_completes(
+    tmp_path: Path, stage: str
+) -> None:
+    world = World(f"sqlite:///{tmp_path / 'log.sqlite'}")
+    log = published(world, tmp_path / "tree")
+    log.publish()
+    # So many that their places, or the next checkpoint, don't fit into pages that exist.
+    record(world, 1_500)
+    sequencer = log.sequencer()
+    shown = [log.files.published()]
+    if stage == "sign":
+        sequencer.place()
+    make_space = fill_database(world)
+    with pytest.raises(OperationalError, match="database or disk is full"):
+        while True:
+            assert sequencer.turn() is not None
+            record(world, 1)
+    check_published(log)
+    make_space()
+    signed = sequencer.turn()
+    assert signed is not None
+    sequencer.publish(signed.note)
+    check_sound(log, shown)
+    world.close()
+
+
+def test_what_a_crash_left_behind_is_gone_after_the_next_file(log: Published) -> None:
+    kill_at(log, "renaming", 3)
+    assert (log.files.root / ".scratch").exists()
+    log.publish()
+    hidden = sorted(path.name for path in log.files.root.rglob(".*"))
+    assert hidden == [".lock"]
+
+
+def test_partial_files_go_when_the_full_one_is_published(log: Published) -> None:
+    sequencer = log.sequencer()
+    signed = sequencer.turn()
+    assert signed is not None
+    partial = log.files.root / "tile/0/000.p"
+    assert partial.exists()
+    check_published(log)
+    sequencer.publish(signed.note)
+    assert not partial.exists()
+    assert not (log.files.root / "tile/entries/000.p").exists()
+    assert (BEFORE + MORE) // WIDTH == 1
+    assert STEP < MORE
