@@ -17,7 +17,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generat
 help: ## Print this list
 	@echo "make TARGET [ARGS=...]"
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r target what; do \
-		printf '  %-12s %s\n' "$$target" "$$what"; done
+		printf '  %-14s %s\n' "$$target" "$$what"; done
 
 .PHONY: run
 run: $(VENV)/runtime.stamp ## Start everything, embedded, on this machine (dondoc up; ARGS are passed on)
@@ -46,6 +46,18 @@ bench: $(VENV)/dev.stamp ## Measure audited steps per second beside the same ste
 .PHONY: bench-scale
 bench-scale: $(VENV)/dev.stamp ## Measure 10,000 open tasks and 1,000 deadlines in one minute
 	@$(BIN)/python -m bench.scale $(ARGS)
+
+.PHONY: bench-verify
+bench-verify: $(VENV)/dev.stamp ## Measure verifying 100,000 entries beside their signature checks alone
+	@$(BIN)/python -m bench.verification $(ARGS)
+
+.PHONY: bench-sequence
+bench-sequence: $(VENV)/dev.stamp ## Measure sequencing up to a million entries, beside plain inserts and a peer
+	@$(BIN)/python -m bench.sequencing $(ARGS)
+
+.PHONY: bench-receipts
+bench-receipts: $(VENV)/dev.stamp ## Measure receipts with the sequencer at work and without
+	@$(BIN)/python -m bench.receipts $(ARGS)
 
 .PHONY: lock
 lock: $(VENV)/dev.stamp ## Write both lock files anew (ARGS=--upgrade, ARGS="--upgrade-package NAME")

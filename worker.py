@@ -27,7 +27,6 @@ from activities.queue import RecorderQueue
 from activities.recorder import Probe, Recorder, no_probe
 from activities.signing import LogKeys
 from activities.steps import StepActivities
-from audit.keys import PublicKey
 from domain.calendars import load
 from domain.directory import CLOCK, LOG
 from domain.refusal import Refused
@@ -38,7 +37,13 @@ from gateway.reconciling import Scene
 from gateway.rehydration import rehydrate
 from gateway.watching import keep_reconciled
 from sequencing.attesting import keep_attesting
-from sequencing.publisher import Publisher, Sequencing, keep_publishing, open_publisher
+from sequencing.publisher import (
+    Publisher,
+    Sequencing,
+    keep_publishing,
+    open_publisher,
+    publish_last,
+)
 from store.engine import forget_erased, open_engine
 from store.upgrade import upgrade
 from workflows import attributes
@@ -107,9 +112,9 @@ async def service(
         await asyncio.to_thread(forget_erased, engine)
         await add_search_attributes(client)
         recorder = Recorder(engine, settings.keys, load(), now, probe)
-        log_key = await asyncio.to_thread(_check_keys, recorder, settings.keys)
+        await asyncio.to_thread(_check_keys, recorder, settings.keys)
         publisher = await asyncio.to_thread(_publisher, settings, engine, now, probe)
-        driver = Driver(client, engine, log_key, settings.task_queue, probe)
+        driver = Driver(client, engine, recorder.directory, settings.task_queue, probe)
         queue = RecorderQueue(recorder, driver.hear)
         try:
             door = Door(queue, now, probe)
@@ -153,16 +158,14 @@ async def add_search_attributes(client: Client) -> None:
             raise
 
 
-def _check_keys(recorder: Recorder, keys: LogKeys) -> PublicKey:
-    """The log's key in force. A service with other keys than the log's own would write what no
-    auditor accepts.
-    """
+def _check_keys(recorder: Recorder, keys: LogKeys) -> None:
+    """A service with other keys than the log's own would write what no auditor accepts."""
     directory = recorder.directory()
     if directory.seq == 0:
-        return keys.log.public
+        return
     try:
-        keys.named(directory, CLOCK)
-        return keys.named(directory, LOG).public
+        for holder in (CLOCK, LOG):
+            keys.named(directory, holder)
     except Refused as refusal:
         raise Refused("keys_of_another_log", log=keys.origin) from refusal
 
@@ -223,12 +226,7 @@ async def _sequencing(publisher: Publisher | None) -> AsyncIterator[None]:
         return
     async with _background(partial(keep_publishing, publisher)):
         yield
-    try:
-        await asyncio.to_thread(publisher.step)
-    except Exception as error:  # noqa: BLE001 - the next start goes on from where this one is
-        log.warning("sequencing_hindered", error=str(error))
-    finally:
-        publisher.close()
+    await asyncio.to_thread(publish_last, publisher)
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:

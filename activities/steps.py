@@ -14,6 +14,7 @@ from activities.unsealing import TASK_PREFIX
 from audit.entry import open_command
 from audit.malformed import Malformed
 from audit.submission import Submission, parse_submission
+from domain.directory import LOG
 from domain.instants import parse_instant
 from domain.refusal import Refused
 from domain.snapshot import format_task
@@ -55,8 +56,14 @@ class StepActivities:
 
     @activity.defn(name=LOOK_UP)
     async def look_up_task(self, task: str) -> Answer:
-        """The task as the log has it; no snapshot when the log has none of that id."""
-        return Answer(_snapshot(await asyncio.to_thread(self.recorder.task, task)))
+        """The task as the log has it (no snapshot when it has none of that id), and its key."""
+        return await asyncio.to_thread(self._looked_up, task)
+
+    def _looked_up(self, task: str) -> Answer:
+        """The task before the key: so the key is never older than the entries that were seen."""
+        snapshot = _snapshot(self.recorder.task(task))
+        key = self.recorder.directory().key_of(LOG)
+        return Answer(snapshot, log_key=key.spki if key else None)
 
 
 def _check_task(submission: Submission, task: str) -> None:

@@ -9,8 +9,8 @@
     policy, README.txt    for people; a verifier never takes its trust out of the bundle
 
 The folder that a log publishes is a bundle, too. Nothing in a bundle is believed: a zip file has
-names as above and no others or it is refused, sizes are bounded before anything is read, and nothing
-is unpacked to the disk.
+names as above and no others or it is refused, sizes are bounded before anything is read, and
+nothing is unpacked to the disk.
 """
 
 import base64
@@ -165,7 +165,7 @@ class _Folder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._real = os.path.realpath(root)
+        self._real = Path(os.path.realpath(root))
 
     def names(self) -> Iterator[str]:
         for path in self._root.glob("entry/*"):
@@ -173,7 +173,7 @@ class _Folder:
 
     def read(self, name: str, limit: int) -> bytes:
         path = self._root / name
-        if os.path.realpath(path) != os.path.join(self._real, *name.split("/")):
+        if os.path.realpath(path) != str(self._real / name):
             raise Malformed("bundle_link", name)
         if not path.is_file():
             raise FileNotFoundError(name)

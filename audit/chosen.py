@@ -34,9 +34,7 @@ def verify_chosen(
 
 
 class _Work:
-    def __init__(
-        self, share: Share, files: Files, root: bytes, chosen: Sequence[int]
-    ) -> None:
+    def __init__(self, share: Share, files: Files, root: bytes, chosen: Sequence[int]) -> None:
         if share.anchors is None:
             raise Malformed("chosen_without_signatures")
         self._size = share.size

@@ -19,6 +19,7 @@ from audit.keys import PrivateKey, PublicKey
 from audit.malformed import Malformed
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+_BEFORE_LENGTH = b"DSSEv1 %d %b " % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode())
 _ENVELOPE_FIELDS = {"payload", "payloadType", "signatures"}
 _SIGNATURE_FIELDS = {"keyid", "sig"}
 _MIN_SIGNATURE_BYTES, _MAX_SIGNATURE_BYTES = 64, 512
@@ -33,7 +34,8 @@ class Envelope:
 
     @property
     def signed_bytes(self) -> bytes:
-        return pae(PAYLOAD_TYPE, self.payload)
+        """`pae` under our payload type, whose part is always the same."""
+        return b"%b%d %b" % (_BEFORE_LENGTH, len(self.payload), self.payload)
 
     def verify(self, key: PublicKey) -> bool:
         """Whether ``key`` signed this payload under our payload type."""
@@ -80,7 +82,11 @@ def parse_envelope(value: Json) -> Envelope:
 
 def decode_signature(text: Json) -> bytes:
     """A signature of a length that some key of ours makes. Raises Malformed."""
-    raw = decode_base64(text)
+    return sized_signature(decode_base64(text))
+
+
+def sized_signature(raw: bytes) -> bytes:
+    """``raw``, if it is as long as a signature can be. Raises Malformed."""
     if not _MIN_SIGNATURE_BYTES <= len(raw) <= _MAX_SIGNATURE_BYTES:
         raise Malformed("signature_length")
     return raw
@@ -91,9 +97,16 @@ def decode_base64(text: Json) -> bytes:
     if not isinstance(text, str):
         raise Malformed("base64")
     try:
-        written = text.encode("ascii")
+        return decode_written(text.encode("ascii"))
+    except UnicodeEncodeError as error:
+        raise Malformed("base64") from error
+
+
+def decode_written(written: bytes) -> bytes:
+    """The same of its ASCII bytes."""
+    try:
         data = binascii.a2b_base64(written, strict_mode=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
+    except binascii.Error as error:
         raise Malformed("base64") from error
     # The bits that the last characters have too many of may be anything for the decoder.
     if binascii.b2a_base64(data, newline=False) != written:

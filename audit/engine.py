@@ -52,6 +52,7 @@ _TASK_PREFIX = "task:"
 _MAX_DETAIL = 300
 ABOUT_THE_LOG = frozenset({DIRECTORY, ATTESTATIONS})
 """Chains that are no task's. Their records have no states: they say null and "recorded"."""
+_NO_TASKS = frozenset(_TASK_PREFIX + name for name in ("", *ABOUT_THE_LOG))
 
 
 class Stored(Protocol):
@@ -386,7 +387,7 @@ class Run:
         code = ""
         if not name.startswith(_TASK_PREFIX):
             code = "" if name in ABOUT_THE_LOG else "subject_unknown"
-        elif name.removeprefix(_TASK_PREFIX) in {"", *ABOUT_THE_LOG}:
+        elif name in _NO_TASKS:
             code = "subject_unknown"
         if record["command"] != opened.digest:
             code = code or "command_not_as_recorded"

@@ -50,9 +50,9 @@ class Importer(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 sys.meta_path.insert(0, Importer())
 
 if __name__ == "__main__":
-    from audit.verify import main
+    from audit.verify import run
 
-    sys.exit(main())
+    run()
 '''
 
 

@@ -114,15 +114,17 @@ class _Verification:
             checkpoint = parse_checkpoint(parse_note(note).text)
         except Malformed as error:
             return BundleReport(_only(Check.CHECKPOINT, error))
-        self._try(Check.TREE, lambda: self._check_root(checkpoint))
+        size = checkpoint.size
+        rooted = self._try(Check.TREE, lambda: self._check_root(checkpoint))
         done = self._try(Check.TREE, lambda: self._entries(checkpoint, progress)) or []
         keys = done[0].keys if done and self._order.signatures else None
-        opened = self._try(Check.CHECKPOINT, lambda: self._check_signed(checkpoint, note, keys))
+        opened = self._try(Check.CHECKPOINT, lambda: self._check_signed(note, size, keys))
         for known in self._order.known:
-            self._try(Check.CHECKPOINT, partial(self._check_known, checkpoint, note, known, keys))
+            self._try(Check.CHECKPOINT, partial(self._check_known, known, note, size, keys))
+        self._passed[Check.TREE] = sum(each.hashed for each in done) if rooted else 0
         report = self._merged(done)
         if keys is not None and keys.disputed:
-            report = self._with_disputed(report, keys, checkpoint.size)
+            report = self._with_disputed(report, keys, size)
         return BundleReport(
             report,
             checkpoint,
@@ -137,11 +139,12 @@ class _Verification:
         except FileNotFoundError as error:
             raise Malformed("bundle_file_missing", CHECKPOINT) from error
 
-    def _check_root(self, checkpoint: Checkpoint) -> None:
-        """What follows is checked all the same: it may tell which entry is to blame."""
+    def _check_root(self, checkpoint: Checkpoint) -> bool:
+        """If it differs, what follows is checked all the same: it may tell who is to blame."""
         size = checkpoint.size
         if root_at(size, tile_reader(size, self._files.read)) != checkpoint.root:
             raise Malformed("root_differs", f"of {size} entries")
+        return True
 
     def _entries(self, checkpoint: Checkpoint, progress: Progress) -> Sequence[Done]:
         """Checks 1 to 8, 10 and 12."""
@@ -156,38 +159,48 @@ class _Verification:
             return [verify_chosen(share, self._files, checkpoint.root, chosen, progress)]
         return dealt_out(share, order.processes, progress)
 
-    def _check_signed(self, checkpoint: Checkpoint, note: bytes, keys: Keys | None) -> Opened:
-        policy = _policy_at(self._order.policy, keys, checkpoint.size)
-        opened = check_checkpoint(note, policy, self._order.now)
+    def _check_signed(self, note: bytes, size: int, keys: Keys | None) -> Opened:
+        policy = self._order.policy
+        if keys is not None and keys.signing:
+            # The directory hangs on the founding: whom it never named, the log never had.
+            for key in policy.log_keys:
+                if sha256(spki_of(key)).hexdigest() not in keys.checkpoint_ids:
+                    raise Malformed("checkpoint_key_foreign", f"{key.name}+{key.id.hex()}")
+        opened = check_checkpoint(note, policy_at(policy, keys, size), self._order.now)
         self._passed[Check.CHECKPOINT] += 1
         return opened
 
-    def _check_known(
-        self, checkpoint: Checkpoint, note: bytes, known: bytes, keys: Keys | None
-    ) -> None:
-        """The tree of a checkpoint seen elsewhere must begin this one."""
-        claimed = parse_checkpoint(parse_note(known).text).size
-        # Of entries that are not here nobody knows whether they exchanged the keys.
-        policy = _policy_at(self._order.policy, keys, min(claimed, checkpoint.size))
-        size, root = _opened_known(known, policy, self._order.policy)
-        if size > checkpoint.size:
-            detail = f"{checkpoint.size} entries, {size} were signed before"
-            raise Malformed("log_behind_checkpoint", detail)
-        if root_at(size, self._reader(checkpoint.size)) != root:
-            self._forks.append(Fork(known, note))
-            raise Malformed("log_forked", f"another tree of {size} entries was signed")
+    def _check_known(self, known: bytes, found: bytes, size: int, keys: Keys | None) -> None:
+        """The tree of a checkpoint seen elsewhere must begin this one, of ``size`` entries."""
+        opened = self._open_known(known, size, keys).checkpoint
+        if opened.size > size:
+            raise Malformed("log_behind_checkpoint", f"{size} entries, {opened.size} were signed")
+        if root_at(opened.size, tile_reader(size, self._files.read)) != opened.root:
+            self._forks.append(Fork(known, found))
+            raise Malformed("log_forked", f"another tree of {opened.size} entries was signed")
         self._passed[Check.CHECKPOINT] += 1
+
+    def _open_known(self, known: bytes, size: int, keys: Keys | None) -> Opened:
+        """Signed by the keys of its time; or by those of the trust file, which a log that was
+        rewritten may not know.
+        """
+        policy = self._order.policy
+        claimed = min(parse_checkpoint(parse_note(known).text).size, size)
+        try:
+            present = policy_at(policy, keys, claimed).log_keys
+            return open_checkpoint(known, policy.origin, present)
+        except Malformed:
+            return open_checkpoint(known, policy.origin, policy.log_keys)
 
     def _merged(self, done: Sequence[Done]) -> Report:
         report = _sum([each.report for each in done])
-        findings = [*self._findings, *(finding for each in done for finding in each.findings)]
-        self._passed[Check.TREE] = sum(each.hashed for each in done)
+        found = [*self._findings, *(finding for each in done for finding in each.findings)]
         self._passed[Check.HEADS] = sum(each.stated for each in done)
         return replace(
             report,
             entries=report.entries or sum(each.hashed for each in done),
             passed={**report.passed, **self._passed},
-            findings=(*findings, *report.findings)[:MAX_FINDINGS],
+            findings=tuple(dict.fromkeys((*found, *report.findings)))[:MAX_FINDINGS],
         )
 
     def _with_disputed(self, report: Report, keys: Keys, size: int) -> Report:
@@ -227,14 +240,11 @@ def all_entries(files: Files, size: int) -> Iterator[tuple[int, bytes]]:
             yield number * WIDTH + at, data
 
 
-def _check_tiles(files: Files, checkpoint: Checkpoint, *, whole: bool) -> None:
-    """Tiles give tiles, and the root. Tiles of entries are compared by those who read these."""
-    size = checkpoint.size
+def _check_tiles(files: Files, size: int) -> None:
+    """Full tiles give those above them. Those of entries are compared by who reads these."""
     reader = tile_reader(size, files.read)
-    if root_at(size, reader) != checkpoint.root:
-        raise Malformed("root_differs", f"of {size} entries")
     level = 1
-    while whole and size >> (HEIGHT * (level + 1)):
+    while size >> (HEIGHT * (level + 1)):
         for number in range(size >> (HEIGHT * (level + 1))):
             tile = Tile(level, number)
             if tile_root(files.read(tile.path)) != reader(HEIGHT * (level + 1), number):
@@ -242,38 +252,39 @@ def _check_tiles(files: Files, checkpoint: Checkpoint, *, whole: bool) -> None:
         level += 1
 
 
-def _policy_now(policy: Policy, keys: Keys | None) -> Policy:
-    """The policy with the keys that sign checkpoints *now*, as the log's own directory says.
-
-    The policy's must be among those that ever did; the directory hangs on the founding.
+def policy_at(policy: Policy, keys: Keys | None, size: int) -> Policy:
+    """The policy with the keys that sign checkpoints over ``size`` entries, as the log's own
+    directory says: of the types that the policy insists on.
     """
-    if keys is None or keys.checkpoint is None:
+    signing = keys.signing_at(size) if keys else None
+    if signing is None:
         return policy
-    for key in policy.log_keys:
-        if sha256(spki_of(key)).hexdigest() not in keys.checkpoint_ids:
-            raise Malformed("checkpoint_key_foreign", f"{key.name}+{key.id.hex()}")
     present = {
         kind: VerifierKey(policy.origin, kind, spki[-_RAW_BYTES[kind] :])
-        for kind, spki in zip((ED25519, MLDSA44), keys.checkpoint, strict=True)
+        for kind, spki in ((ED25519, signing.ed25519), (MLDSA44, signing.mldsa))
     }
     wanted = {key.type for key in policy.log_keys}
     return replace(policy, logs=tuple(LogKey(present[kind]) for kind in sorted(wanted)))
 
 
 def _sum(reports: Sequence[Report]) -> Report:
-    total = NOTHING
-    for report in reports:
-        total = Report(
-            entries=total.entries + report.entries,
-            passed=Counter(total.passed) + Counter(report.passed),
-            heads={**total.heads, **report.heads},
-            broken={**report.broken, **total.broken},
-            skipped=total.skipped + report.skipped,
-            opened=total.opened + report.opened,
-            erased=total.erased + report.erased,
-            findings=tuple(dict.fromkeys((*total.findings, *report.findings))),
-        )
-    return total
+    """What all shares found together, as one that read everything would have."""
+    broken = {chain: finding for each in reports for chain, finding in each.broken.items()}
+    first = sorted(broken.values(), key=lambda finding: finding.index or 0)
+    return Report(
+        entries=sum(each.entries for each in reports),
+        passed={
+            check: sum(each.passed.get(check, 0) for each in reports)
+            for check in Check
+            if check <= Check.RULES
+        },
+        heads={chain: head for each in reports for chain, head in each.heads.items()},
+        broken=broken,
+        skipped=sum(each.skipped for each in reports),
+        opened=sum(each.opened for each in reports),
+        erased=sum(each.erased for each in reports),
+        findings=tuple(first[:MAX_FINDINGS]),
+    )
 
 
 def _about_log(check: Check, error: Malformed) -> Finding:

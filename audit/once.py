@@ -11,9 +11,10 @@ import struct
 import tempfile
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from heapq import merge
 from itertools import pairwise
-from typing import IO, NamedTuple
+from typing import IO
 
 RUN = 1 << 16
 _READ_AT_ONCE = 256
@@ -23,7 +24,8 @@ _SAME = 4 + 16
 _NO_INDEX = (1 << 64) - 1
 
 
-class Repeated(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Repeated:
     """An entry whose command an earlier entry of its chain has already."""
 
     chain: str
@@ -43,9 +45,7 @@ class CommandIds:
         self._ends: list[int] = []
         self._chains: dict[str, int] = {}
 
-    def add(
-        self, identity: str, chain: str, seq: int, leaf: str, index: int | None = None
-    ) -> None:
+    def add(self, identity: str, chain: str, seq: int, leaf: str, index: int | None = None) -> None:
         """Remember a command: ``identity`` is 32 hex digits, ``leaf`` 64."""
         number = self._chains.setdefault(chain, len(self._chains))
         place = _NO_INDEX if index is None else index

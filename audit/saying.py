@@ -53,8 +53,8 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "{entries} entries, {chains} chains; {seconds} s, {rate} entries/s",
     ),
     "words": (
-        "Lời văn: {opened} còn, {erased} đã xóa.",
-        "Words: {opened} there, {erased} erased.",
+        "Lời văn: {opened} khớp; {erased} không có trong gói, vì để ngoài hoặc đã xóa.",
+        "Words: {opened} fit; {erased} are not in the bundle, left out or erased.",
     ),
     "disputed": (
         "{count} mục bị tranh chấp: khóa ký chúng đã bị thu hồi vì lộ.",
@@ -82,6 +82,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "Quy tắc (bước 8) cần cả dondoc: dondoc audit verify.",
         "The rules (check 8) need all of dondoc: dondoc audit verify.",
     ),
+    "interrupted": ("Đã dừng.", "Stopped."),
     "unreadable": ("Không đọc được {path}: {reason}", "Can't read {path}: {reason}"),
     "trust_malformed": (
         "Tệp tin cậy {path} sai: {reason}",

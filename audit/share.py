@@ -237,14 +237,16 @@ def words_of(
     """The words of bundle ``number``, which may be beside entries of these ``leaves`` only; none,
     and what is wrong with them, where they are unreadable or somebody else's.
     """
+    path = f"words/{number}"
     try:
         words = files.words(number)
-        strange = words.keys() - leaves
-        if strange:
-            raise Malformed("words_of_no_entry", min(strange)[:DIGITS])
     except Malformed as error:
-        detail = f"words/{number}: {error.detail}".rstrip(": ")
+        detail = f"{path}: {error.detail}".rstrip(": ")
         return {}, Finding(Check.OPENINGS, error.code, "", 0, "", detail)
+    strange = words.keys() - leaves
+    if strange:
+        detail = f"{path}: {min(strange)[:DIGITS]}"
+        return {}, Finding(Check.OPENINGS, "words_of_no_entry", "", 0, "", detail)
     return words, None
 
 

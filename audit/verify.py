@@ -16,23 +16,44 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 from audit.malformed import Malformed
 from audit.note import TYPE_NAMES
 from audit.offline import BundleReport, Order, verify_bundle
 from audit.policy import parse_policy
-from audit.report import Check, Finding
+from audit.report import Check, Finding, printable
 from audit.saying import LANGUAGES, Speaker, language_of
 
 HOLDS, BROKEN, MISUSE = 0, 1, 2
+INTERRUPTED, BROKEN_PIPE = 130, 141
 _ENTRY_CHECKS = tuple(check for check in Check if check <= Check.RULES)
 
 
+def run() -> NoReturn:
+    """The command, as a process: speaks UTF-8 whatever the locale claims, and ends quietly."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has stopped, as `head` does; the interpreter must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = BROKEN_PIPE
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+        sys.stderr.write(Speaker(_language(sys.argv[1:]))("interrupted") + "\n")
+    sys.exit(status)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its status."""
+    """Run the command; its status. Raises SystemExit for misuse and help."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     language = _language(given)
     say = Speaker(language)
@@ -58,8 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return HOLDS if found.ok else BROKEN
 
 
-def lines(found: BundleReport, order: Order, say: Speaker, seconds: float) -> list[str]:
-    """The report for people."""
+def lines(
+    found: BundleReport,
+    order: Order,
+    say: Speaker,
+    seconds: float,
+    tell: Callable[[Finding], str] = str,
+) -> list[str]:
+    """The report for people. ``tell`` makes a sentence of a finding."""
     report = found.report
     text = []
     if found.checkpoint is not None:
@@ -80,15 +107,21 @@ def lines(found: BundleReport, order: Order, say: Speaker, seconds: float) -> li
     if report.disputed_entries:
         text.append(say("disputed", count=report.disputed_entries))
         text += [
-            say("disputed_entry", index=d.index, chain=d.chain, seq=d.seq, holder=d.holder)
+            say(
+                "disputed_entry",
+                index=d.index,
+                chain=printable(d.chain),
+                seq=d.seq,
+                holder=printable(d.holder),
+            )
             for d in report.disputed
         ]
     for fork in found.forks:
         text += [say("fork"), say("fork_known"), fork.known.decode(), say("fork_found")]
         text.append(fork.found.decode())
-    text += [say("found", finding=finding) for finding in report.findings]
+    text += [say("found", finding=tell(finding)) for finding in report.findings]
     first = report.first
-    text.append(say("holds") if first is None else say("broken", finding=first))
+    text.append(say("holds") if first is None else say("broken", finding=tell(first)))
     return text
 
 
@@ -215,4 +248,4 @@ def _utc(seconds: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

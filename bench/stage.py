@@ -124,7 +124,7 @@ async def _staged(
             client = await Client.connect(address, interceptors=[watch])
             async with service(settings, client, lambda: now, marks) as running:
                 driver = Unrecorded(
-                    client, running.engine, world.keys.log.public, settings.task_queue, marks
+                    client, running.engine, running.recorder.directory, settings.task_queue, marks
                 )
                 delivering = asyncio.create_task(driver.run())
                 sides: dict[str, Side] = {

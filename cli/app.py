@@ -9,6 +9,7 @@ from typer.main import get_command
 from cli import (
     audits,
     calendars,
+    databases,
     events,
     history,
     importing,
@@ -56,6 +57,7 @@ def make(session: Session) -> typer.Typer:
     add_command(app, session, "up", service.up, panel=running)
     add_command(app, session, "worker", service.worker, panel=running)
     add_command(app, session, "sequencer", service.sequencer, panel=running)
+    app.add_typer(_databases(session), name="database", rich_help_panel=running)
     add_command(app, session, "import", importing.import_file, panel=work)
     app.add_typer(_tasks(session), name="task", rich_help_panel=work)
     add_command(app, session, "people", people.people, panel=work)
@@ -112,6 +114,14 @@ def _keys(session: Session) -> typer.Typer:
     add_command(group, session, "enrol", keys.enrol)
     add_command(group, session, "rotate", keys.rotate)
     add_command(group, session, "revoke", keys.revoke)
+    return group
+
+
+def _databases(session: Session) -> typer.Typer:
+    group = new_group(session, "help_database")
+    group.callback()(adopting(session))
+    add_command(group, session, "upgrade", databases.upgrade)
+    add_command(group, session, "grant", databases.grant)
     return group
 
 

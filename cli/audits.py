@@ -1,5 +1,6 @@
 """`dondoc audit`: what an outsider checks the log with."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from audit.keys import PublicKey
     from audit.report import Finding, Report
 
+_UNITS = {"READ_MODEL": "checked_tasks", "CHECKPOINT": "checked_checkpoints"}
 _LOG_KEY = Annotated[Path | None, typer.Option("--log-key", metavar="FILE", help="opt_log_key")]
 
 
@@ -78,7 +80,8 @@ def _verify_bundle(
     )
     session.out.end_progress()
     session.out.document(as_document(found))
-    for line in lines(found, order, Speaker(session.texts.language), time.monotonic() - start):
+    speaker, seconds = Speaker(session.texts.language), time.monotonic() - start
+    for line in lines(found, order, speaker, seconds, partial(_finding, session)):
         session.out.line(line)
     return status.DONE if found.ok else status.REFUSED
 
@@ -98,22 +101,29 @@ def key(session: Session) -> None:
 def _verified(session: Session, origin: str, log_key: "PublicKey") -> "Report":
     from audit.stored import check_read_model, verify  # noqa: PLC0415 - not for --help
     from domain.replay import Replay  # noqa: PLC0415 - likewise
-    from store import ledger, queries  # noqa: PLC0415 - likewise
+    from sequencing.checking import check_order  # noqa: PLC0415 - likewise
+    from sequencing.files import TreeFiles  # noqa: PLC0415 - likewise
+    from sequencing.signing import keys_at  # noqa: PLC0415 - likewise
+    from store import ledger, queries, tree  # noqa: PLC0415 - likewise
 
     def progress(entries: int) -> None:
         session.out.progress(session.texts("progress_entries", entries=entries))
 
     replay = Replay()
     with session.reading() as connection:
+        is_whole = tree.first_gap(connection) is None
         report = verify(
-            ledger.read_all(connection),
+            # Where places are missing, the order in which the entries came is the next best.
+            tree.InOrder(connection) if is_whole else ledger.read_all(connection),
             origin=origin,
             log_key=log_key,
             openings=lambda leaf: ledger.read_openings(connection, leaf),
             judge=replay,
             progress=progress,
         )
-        return check_read_model(report, queries.shown_tasks(connection), replay.snapshot)
+        report = check_read_model(report, queries.shown_tasks(connection), replay.snapshot)
+        files = TreeFiles(session.home.published)
+        return check_order(report, connection, files, origin, partial(keys_at, origin), progress)
 
 
 def _show(session: Session, report: "Report", *, quiet: bool) -> None:
@@ -124,9 +134,9 @@ def _show(session: Session, report: "Report", *, quiet: bool) -> None:
         for check in Check:
             broken = [f for f in report.findings if f.check is check]
             mark, style = ("✗", "bold red") if broken else ("✓", "green")
-            unit = texts("checked_tasks" if check is Check.READ_MODEL else "checked_entries")
+            unit = texts(_UNITS.get(check.name, "checked_entries"))
             name = texts.name("check", check.name.lower())
-            line(f"{mark} {check.value}  {name}: {report.passed.get(check, 0)} {unit}", style)
+            line(f"{mark} {check.value:>2}  {name}: {report.passed.get(check, 0)} {unit}", style)
         line(texts("verify_openings", opened=report.opened, erased=report.erased))
         for finding in report.findings:
             line(_finding(session, finding), "red")
@@ -173,7 +183,10 @@ def _finding(session: Session, finding: "Finding") -> str:
         code = f"finding_in_{finding.check.name.lower()}"
     what = texts(code) if code in texts else finding.code
     detail = f" ({finding.detail})" if finding.detail else ""
-    where = texts("finding_where", chain=finding.chain, seq=finding.seq, leaf=finding.leaf[:12])
+    where = texts("finding_where_log")
+    if finding.chain:
+        leaf = finding.leaf[:12]
+        where = texts("finding_where", chain=finding.chain, seq=finding.seq, leaf=leaf)
     return f"{where}: {what}{detail} [{finding.check.value} {finding.code}]"
 
 

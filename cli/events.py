@@ -119,9 +119,17 @@ def _perform(session: Session, event: str, options: Mapping[str, Any]) -> None:
     origin = read_origin(session.home)
     submission = compose(origin, task, event, arguments, signer, session.now)
     receipt = hand_in(session, submission)
-    if options["receipt"] is not None:
-        options["receipt"].write_bytes(receipt.data)
+    kept = options["receipt"] or _place(session, task.id, receipt)
+    kept.write_bytes(receipt.data)
     _show(session, task.id, event, person.id, receipt)
+    session.out.line(session.texts("receipt_kept", path=str(kept)), "dim")
+
+
+def _place(session: Session, task: str, receipt: "Receipt") -> Path:
+    """Where a receipt is kept that nobody named a file for."""
+    folder = session.home.receipts
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{task}-{receipt.record.predicate['seq']}.json"
 
 
 def _show(session: Session, task: str, event: str, person: str, receipt: "Receipt") -> None:

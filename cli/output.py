@@ -50,6 +50,11 @@ class Output:
         if not self.as_json:
             self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
+    def file(self, content: str) -> None:
+        """Exactly this text, for redirecting into a file; nothing with --json."""
+        if not self.as_json:
+            sys.stdout.write(content)
+
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table for people, whose headings are texts by code; nothing with --json."""
         if self.as_json:
@@ -95,4 +100,5 @@ def _utf8(text: str) -> str:
 def _console(on_terminal: bool, *, stderr: bool = False) -> "Console":  # noqa: FBT001 - one caller
     from rich.console import Console  # noqa: PLC0415 - not for --json
 
-    return Console(stderr=stderr, width=None if on_terminal else _WIDE)
+    # A title may hold :key: or the like, and means just that.
+    return Console(stderr=stderr, width=None if on_terminal else _WIDE, emoji=False)

@@ -1,12 +1,13 @@
 """`dondoc audit export|prove|receipt|checkpoint|trust|verifier`: what an outsider takes along."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audit.malformed import Malformed
 from cli import status
 from cli.options import TaskId
 from cli.session import Session
@@ -15,10 +16,10 @@ from domain.refusal import Refused
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from audit.checkpoint import Opened
+    from audit.keys import PublicKey
     from audit.policy import Policy
-    from audit.receipt import Receipt
-    from sequencing.exporting import Source
+    from audit.receipt import Answer, Receipt
+    from sequencing.exporting import Exported, Source
 
 _OUT = typer.Option("--out", metavar="FILE", help="opt_out")
 _TRUST = Annotated[Path | None, typer.Option("--trust", metavar="FILE", help="opt_trust")]
@@ -37,15 +38,18 @@ def export(
     policy = session.home.policy.read_bytes() if session.home.policy.exists() else None
     progress = _progress(session)
     with session.reading() as connection:
+        tasks = [find_task(connection, each).id for each in task or ()]
         source = _source(session, connection)
-        if task:
-            tasks = [find_task(connection, each).id for each in task]
-            count = export_tasks(source, out, tasks, words=words, policy=policy, progress=progress)
+        if tasks:
+            done = export_tasks(source, out, tasks, words=words, policy=policy, progress=progress)
         else:
-            count = export_log(source, out, words=words, policy=policy, progress=progress)
+            done = export_log(source, out, words=words, policy=policy, progress=progress)
     session.out.end_progress()
-    session.out.document({"file": str(out), "entries": count, "size": source.size})
-    session.out.line(session.texts("exported", path=str(out), entries=count, size=source.size))
+    session.out.document(_facts(out, source, done))
+    session.out.line(
+        session.texts("exported", path=str(out), entries=done.entries, size=source.size)
+    )
+    _tell_later(session, done)
     if words:
         session.out.line(session.texts("exported_words"), "yellow")
 
@@ -58,27 +62,51 @@ def prove(
 ) -> None:
     """Proof that an entry is in the log, or that a task's history is whole."""
     from cli.finding import find_task  # noqa: PLC0415 - not for --help
-    from sequencing.exporting import export_tasks, prove_entry  # noqa: PLC0415 - likewise
-    from store import ledger  # noqa: PLC0415 - likewise
+    from sequencing.exporting import export_tasks  # noqa: PLC0415 - likewise
 
     with session.reading() as connection:
-        found = find_task(connection, task)
+        found = find_task(connection, task).id
         source = _source(session, connection)
-        if seq is None:
-            target = out or Path(f"{found.id}.zip")
-            count = export_tasks(
-                source, target, [found.id], words=False, policy=None, progress=_progress(session)
-            )
-            session.out.end_progress()
-            session.out.line(session.texts("proved_task", path=str(target), entries=count))
-        else:
-            rows = ledger.read_chain(connection, found.id, seq - 1)
-            if not rows or rows[0].seq != seq:
-                raise Refused("unknown_entry", task=found.id, seq=seq)
-            target = out or Path(f"{found.id}-{seq}.tlog-proof")
-            target.write_bytes(prove_entry(source, rows[0].leaf))
-            session.out.line(session.texts("proved_entry", path=str(target), size=source.size))
+        if seq is not None:
+            _prove_entry(session, source, found, seq, out or Path(f"{found}-{seq}.tlog-proof"))
+            return
+        target = out or Path(f"{found}.zip")
+        done = export_tasks(
+            source, target, [found], words=False, policy=None, progress=_progress(session)
+        )
+    session.out.end_progress()
+    session.out.document(_facts(target, source, done))
+    session.out.line(session.texts("proved_task", path=str(target), entries=done.entries))
+    _tell_later(session, done)
+
+
+def _prove_entry(session: Session, source: "Source", task: str, seq: int, target: Path) -> None:
+    from sequencing.exporting import prove_entry  # noqa: PLC0415 - not for --help
+    from store import ledger  # noqa: PLC0415 - likewise
+
+    rows = ledger.read_chain(source.connection, task, seq - 1)
+    if not rows or rows[0].seq != seq:
+        raise Refused("unknown_entry", task=task, seq=seq)
+    target.write_bytes(prove_entry(source, rows[0].leaf))
     session.out.document({"file": str(target), "size": source.size})
+    session.out.line(session.texts("proved_entry", path=str(target), size=source.size))
+
+
+def _facts(target: Path, source: "Source", done: "Exported") -> dict[str, Any]:
+    return {
+        "file": str(target),
+        "entries": done.entries,
+        "size": source.size,
+        "whole_up_to": done.stated,
+        "later": done.later,
+    }
+
+
+def _tell_later(session: Session, done: "Exported") -> None:
+    if done.later:
+        session.out.line(
+            session.texts("proved_later", size=done.stated, later=done.later), "yellow"
+        )
 
 
 def receipt(
@@ -91,14 +119,22 @@ def receipt(
         Path | None, typer.Option("--bundle", metavar="FILE", help="opt_receipt_bundle")
     ] = None,
     trust: _TRUST = None,
+    log_key: Annotated[
+        list[Path] | None, typer.Option("--log-key", metavar="FILE", help="opt_receipt_log_key")
+    ] = None,
 ) -> int:
     """Whether what a receipt promises was kept; status 1 when it was not, or not yet."""
-    policy = _policy(session, trust)
+    from embedded.keyring import read_public  # noqa: PLC0415 - not for --help
+
+    if proof is not None and bundle is not None:
+        raise typer.BadParameter(session.texts("misuse_proof_or_bundle"), param_hint="--proof")
+    data = file.read_bytes()
     if proof is not None:
-        found = _by_proof(session, file.read_bytes(), proof.read_bytes(), policy)
+        held, answer = _by_proof(session, data, proof, trust)
     else:
-        found = _by_bundle(file.read_bytes(), bundle or session.home.published, policy)
-    return _show_receipt(session, found)
+        keys = [read_public(path) for path in log_key or ()]
+        held, answer = _by_bundle(session, data, bundle, trust, keys)
+    return _show_receipt(session, held, answer)
 
 
 def checkpoint(session: Session) -> None:
@@ -110,16 +146,18 @@ def checkpoint(session: Session) -> None:
         "origin": found.origin, "size": found.size, "root": found.root.hex(),
         "note": source.note.decode(),
     })  # fmt: skip
-    session.out.line(source.note.decode().rstrip("\n"))
+    session.out.file(source.note.decode())
 
 
 def trust(session: Session) -> None:
     """The trust file for auditors: keys, witnesses, the digest of the founding."""
     from audit.policy import format_policy  # noqa: PLC0415 - not for --help
+    from embedded.publishing import own_policy  # noqa: PLC0415 - likewise
 
-    text = format_policy(_own_policy(session)).decode()
+    with session.reading() as connection:
+        text = format_policy(own_policy(session.home, connection)).decode()
     session.out.document({"trust": text})
-    session.out.line(text.rstrip("\n"))
+    session.out.file(text)
 
 
 def verifier(session: Session) -> None:
@@ -128,65 +166,66 @@ def verifier(session: Session) -> None:
 
     text = single_file()
     session.out.document({"verifier": text})
-    session.out.line(text.rstrip("\n"))
+    session.out.file(text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A receipt, and where its entry stands under a checkpoint."""
-
-    receipt: "Receipt"
-    opened: "Opened"
-    index: int | None
-
-
-def _by_proof(session: Session, data: bytes, proof: bytes, policy: "Policy") -> _Found:
-    """With nothing but a proof file. The log's key for records is that of the data directory."""
-    from audit.policy import check_checkpoint  # noqa: PLC0415 - not for --help
-    from audit.proof import parse_proof  # noqa: PLC0415 - likewise
+def _by_proof(
+    session: Session, data: bytes, proof: Path, trust: Path | None
+) -> tuple["Receipt", "Answer"]:
+    """With nothing but a proof file."""
+    from audit.proof import parse_proof  # noqa: PLC0415 - not for --help
     from audit.receipt import check_proof, read_receipt  # noqa: PLC0415 - likewise
-    from embedded.keyring import read_public  # noqa: PLC0415 - likewise
 
-    parsed = parse_proof(proof)
-    held = read_receipt(data, [read_public(session.home.log_key)])
-    opened = check_checkpoint(parsed.checkpoint, policy, int(session.now.timestamp()))
-    check_proof(held, parsed, opened)
-    return _Found(held, opened, parsed.index)
+    parsed = parse_proof(proof.read_bytes())
+    policy = _policy(session, trust, parsed.checkpoint)
+    held = read_receipt(data, policy.origin)
+    return held, check_proof(held, parsed, policy)
 
 
-def _by_bundle(data: bytes, bundle: Path, policy: "Policy") -> _Found:
-    """With a whole log, which is verified elsewhere: `dondoc audit verify`."""
+def _by_bundle(
+    session: Session,
+    data: bytes,
+    bundle: Path | None,
+    trust: Path | None,
+    log_keys: list["PublicKey"],
+) -> tuple["Receipt", "Answer"]:
+    """With a log: the one that is published here, unless another is named."""
     from audit.bundle import CHECKPOINT, open_bundle  # noqa: PLC0415 - not for --help
-    from audit.policy import check_checkpoint  # noqa: PLC0415 - likewise
-    from audit.receipt import find, log_keys_in, read_receipt  # noqa: PLC0415 - likewise
+    from audit.receipt import look_up, read_receipt  # noqa: PLC0415 - likewise
 
-    with open_bundle(bundle) as files:
-        opened = check_checkpoint(files.read(CHECKPOINT), policy, None)
-        size = opened.checkpoint.size
-        held = read_receipt(data, list(log_keys_in(files, size)))
-        return _Found(held, opened, find(held, files, size))
+    path = bundle or session.home.published
+    if bundle is None and not (path / CHECKPOINT).is_file():
+        raise Refused("nothing_published", path=str(path))
+    with open_bundle(path) as files:
+        note = files.find(CHECKPOINT)
+        if note is None:
+            raise Malformed("bundle_file_missing", CHECKPOINT)
+        policy = _policy(session, trust, note)
+        held = read_receipt(data, policy.origin)
+        return held, look_up(held, files, policy, log_keys)
 
 
-def _show_receipt(session: Session, found: _Found) -> int:
-    from audit.receipt import Kept, judged  # noqa: PLC0415 - not for --help
+def _show_receipt(session: Session, held: "Receipt", answer: "Answer") -> int:
+    from audit.note import format_note  # noqa: PLC0415 - not for --help
+    from audit.receipt import Kept  # noqa: PLC0415 - likewise
 
-    kept, record = judged(found.receipt, found.index, found.opened), found.receipt.record
-    checkpoint = found.opened.checkpoint
+    kept, checkpoint = answer.kept, answer.opened.checkpoint
+    note = format_note(answer.opened.note).decode()
     facts = {
-        "chain": record.subject.name.removeprefix("task:"),
-        "seq": record.predicate["seq"],
-        "index": found.index,
+        "chain": held.chain,
+        "seq": held.seq,
+        "index": answer.index,
         "size": checkpoint.size,
-        "leaf": found.receipt.leaf,
-        "recorded_at": record.text("recorded_at"),
+        "leaf": held.leaf,
+        "recorded_at": held.record.text("recorded_at"),
     }
     style = "green" if kept is Kept.RECORDED else "yellow" if kept is Kept.NOT_YET else "bold red"
-    session.out.document({"kept": str(kept), **facts})
+    session.out.document({"kept": str(kept), **facts, "checkpoint": note})
     session.out.line(session.texts(f"receipt_{kept}", **facts), style)
     if kept is Kept.MISSING:
-        from audit.note import format_note  # noqa: PLC0415 - likewise
-
-        session.out.line(format_note(found.opened.note).decode())
+        session.out.line(session.texts("receipt_is_evidence", **facts))
+        session.out.line()
+        session.out.file(note)
     return status.DONE if kept is Kept.RECORDED else status.REFUSED
 
 
@@ -197,18 +236,20 @@ def _source(session: Session, connection: "Connection") -> "Source":
     return open_source(connection, TreeFiles(session.home.published))
 
 
-def _policy(session: Session, trust: Path | None) -> "Policy":
-    """What the caller trusts: the file given or, at home, what the log itself says."""
-    from embedded.publishing import read_policy  # noqa: PLC0415 - not for --help
+def _policy(session: Session, trust: Path | None, note: bytes) -> "Policy":
+    """What the caller trusts: the file given or, at home, the keys that the log had when it signed
+    this checkpoint. Then no witness is asked for: the log is bound by what it signed itself.
+    """
+    from audit.checkpoint import parse_checkpoint  # noqa: PLC0415 - not for --help
+    from audit.note import parse_note  # noqa: PLC0415 - likewise
+    from audit.policy import NO_QUORUM  # noqa: PLC0415 - likewise
+    from embedded.publishing import own_policy, read_policy  # noqa: PLC0415 - likewise
 
-    return read_policy(trust) if trust is not None else _own_policy(session)
-
-
-def _own_policy(session: Session) -> "Policy":
-    from embedded.publishing import own_policy  # noqa: PLC0415 - not for --help
-
+    if trust is not None:
+        return read_policy(trust)
     with session.reading() as connection:
-        return own_policy(session.home, connection)
+        size = parse_checkpoint(parse_note(note).text).size
+        return replace(own_policy(session.home, connection, size), quorum=NO_QUORUM)
 
 
 def _progress(session: Session) -> Callable[[int, int], None]:

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.session import Session
+from domain.directory import LOG
 from domain.refusal import Refused
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from domain.directory import Directory
     from gateway.driver import Driver
     from gateway.rehydration import Rehydrated
 
@@ -54,11 +57,22 @@ async def _rehydrate(session: Session, embedded: str | None) -> "Rehydrated":
 
 def make_driver(session: Session, client: "Client") -> "Driver":
     """A driver of our own, beside that of the service."""
-    from embedded.keyring import read_public  # noqa: PLC0415 - not for --help
-    from gateway.driver import Driver  # noqa: PLC0415 - likewise
+    from gateway.driver import Driver  # noqa: PLC0415 - not for --help
     from workflows.messages import TASK_QUEUE  # noqa: PLC0415 - likewise
 
-    return Driver(client, session.engine, read_public(session.home.log_key), TASK_QUEUE)
+    return Driver(client, session.engine, partial(_directory, session), TASK_QUEUE)
+
+
+def _directory(session: Session) -> "Directory":
+    """From the database, believed when its log was founded with the key that we know."""
+    from embedded.keyring import read_origin, read_public  # noqa: PLC0415 - not for --help
+
+    with session.reading() as connection:
+        directory = session.directory(connection)
+    first = next((key for key in directory.keys.values() if key.holder == LOG), None)
+    if first is not None and first.id != read_public(session.home.log_key).id:
+        raise Refused("keys_of_another_log", log=read_origin(session.home))
+    return directory
 
 
 async def connect(session: Session, embedded: str | None) -> "Client":

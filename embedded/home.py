@@ -12,6 +12,7 @@ keys/                the log's own private keys, encrypted:
 published/           the log as outsiders get it: tiles, entries, checkpoint; any web server can
                      serve it as it is (`sequencing.files`)
 policy               whom the log asks to cosign its checkpoints; made by whoever runs it
+receipts/            what each step gave back: an entry signed by the log (`dondoc audit receipt`)
 people/              role accounts of the sample: private keys, encrypted, each a person's own
 passphrase           opens both, for the embedded service only; mode 0600
 running.json         addresses of the running service
@@ -78,6 +79,10 @@ class Home:
     @property
     def log_key(self) -> Path:
         return self.path / "log.pub"
+
+    @property
+    def receipts(self) -> Path:
+        return self.path / "receipts"
 
     @property
     def published(self) -> Path:

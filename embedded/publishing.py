@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import structlog
 from cryptography import x509
 from sqlalchemy import Connection
 
@@ -29,13 +28,12 @@ from sequencing.publisher import (
     Stamping,
     keep_publishing,
     open_publisher,
+    publish_last,
 )
-from sequencing.signing import LogSigning, verifier_keys
+from sequencing.signing import LogSigning, keys_at, verifier_keys
 from store import ledger
 from store.engine import open_engine
 from worker import utc_now
-
-log = structlog.get_logger(__name__)
 
 TSA_URL_VARIABLE = "DONDOC_TSA_URL"
 TSA_ROOTS_VARIABLE = "DONDOC_TSA_ROOTS"
@@ -61,16 +59,20 @@ def read_policy(path: Path) -> Policy:
         raise Refused("policy_malformed", path=str(path), detail=str(error)) from error
 
 
-def own_policy(home: Home, connection: Connection) -> Policy:
-    """What an auditor of this log should trust: its keys now, its founding, and its witnesses.
+def own_policy(home: Home, connection: Connection, size: int | None = None) -> Policy:
+    """What an auditor of this log should trust: its keys, its founding, and its witnesses.
 
-    Raises Refused when the log was never founded.
+    The keys are those that sign now or, given a ``size``, those that signed checkpoints over so
+    many entries. Raises Refused when the log was never founded.
     """
     origin = keyring.read_origin(home)
     rows = ledger.read_chain(connection, DIRECTORY)
     if not rows:
         raise Refused("not_founded", data=str(home.path))
-    keys = verifier_keys(origin, follow_rows(Directory(), rows))
+    if size is None:
+        keys = verifier_keys(origin, follow_rows(Directory(), rows))
+    else:
+        keys = keys_at(origin, connection, size)
     own = Policy(
         logs=tuple(map(LogKey, keys)),
         witnesses=(),
@@ -106,8 +108,7 @@ async def publish_until(stop: asyncio.Event, running: Publisher) -> None:
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
-        await asyncio.to_thread(running.step)
-        running.close()
+        await asyncio.to_thread(publish_last, running)
 
 
 def _stamping() -> Stamping | None:

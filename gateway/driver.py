@@ -7,7 +7,6 @@ all of them when Temporal's store is gone.
 """
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,8 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.folding import fold
 from activities.queue import Asker
 from activities.recorder import Recorded, no_probe
-from audit.keys import PublicKey
 from audit.malformed import Malformed
+from domain.directory import LOG, Directory
 from domain.snapshot import format_task
 from domain.task import Task
 from store import ledger, queries
@@ -51,13 +50,15 @@ class Driver:
         self,
         client: Client,
         engine: Engine,
-        log_key: PublicKey,
+        directory: Callable[[], Directory],
         task_queue: str,
         probe: Callable[[str], None] = no_probe,
     ) -> None:
+        """``directory`` reads the directory as the log has it now; it is called off the loop."""
         self._client = client
         self._engine = engine
-        self._log_key = base64.b64encode(log_key.spki).decode()
+        self._directory = directory
+        self._log_key = ""
         self._task_queue = task_queue
         self._probe = probe
         self._loop = asyncio.get_running_loop()
@@ -88,6 +89,7 @@ class Driver:
 
     async def drive(self, tasks: Sequence[str]) -> None:
         """Make sure that each of these tasks has a workflow, told of the log's last entry."""
+        await self._learn_key()
         for batch in (tasks[at : at + _AT_ONCE] for at in range(0, len(tasks), _AT_ONCE)):
             news = await asyncio.to_thread(self._read, batch)
             answers = await asyncio.gather(*map(self._tell, news), return_exceptions=True)
@@ -150,7 +152,7 @@ class Driver:
             return
         await self._client.start_workflow(
             WORKFLOW,
-            TaskStart(news.task.id, self._log_key, format_task(news.task)),
+            TaskStart(news.task.id, await self._present_key(), format_task(news.task)),
             id=news.task.id,
             task_queue=self._task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -160,6 +162,19 @@ class Driver:
             start_signal_args=[Follow(news.entries)],
         )
         self._told[news.task.id] = news.task.seq
+
+    async def _present_key(self) -> str:
+        """The key that a new workflow shall believe."""
+        if not self._log_key:
+            await self._learn_key()
+        if not self._log_key:
+            raise LookupError("the directory names no key for the log")
+        return self._log_key
+
+    async def _learn_key(self) -> None:
+        """Look which key the log signs with now. Whoever was told an older one asks the log."""
+        key = (await asyncio.to_thread(self._directory)).key_of(LOG)
+        self._log_key = key.spki if key else ""
 
     async def _signalled(self, news: _News) -> bool:
         """A signal alone is the cheaper way to a workflow that runs; whether it still did."""
@@ -184,6 +199,7 @@ class Driver:
 
     async def _sweep(self) -> None:
         """Pick up what other processes, or this one before a crash, left in the outbox."""
+        await self._learn_key()
         posted = await asyncio.to_thread(self._posted)
         unheard = [
             task

@@ -24,12 +24,18 @@ from store import tree
 log = structlog.get_logger(__name__)
 
 
+FIRST = timedelta(seconds=15)
+
+
 async def keep_attesting(
     engine: Engine, queue: RecorderQueue, now: Callable[[], datetime], epoch: timedelta
 ) -> None:
     """Once an epoch, for ever. Several services may do it: the log takes each size once."""
+    # Soon after a start, what was recorded before it is stated, too.
+    wait = min(epoch, FIRST)
     while True:
-        await asyncio.sleep(epoch.total_seconds())
+        await asyncio.sleep(wait.total_seconds())
+        wait = epoch
         try:
             due = await asyncio.to_thread(heads_due, engine, now)
             if due is not None:

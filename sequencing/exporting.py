@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EISDIR
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -107,11 +108,22 @@ def prove_entry(source: Source, leaf: str) -> bytes:
     return format_proof(Proof(index, prove_inclusion(index, source.size, reader), source.note))
 
 
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many ``entries`` a bundle has. Of chosen tasks it shows that they are whole as far as the
+    first ``stated`` entries of the log go; ``later`` entries came since, and perhaps not all.
+    """
+
+    entries: int
+    stated: int
+    later: int = 0
+
+
 def export_log(
     source: Source, target: Path, *, words: bool, policy: bytes | None, progress: Progress
-) -> int:
-    """Write the whole log. Returns the number of entries."""
-    with _archive(target) as write:
+) -> Exported:
+    """Write the whole log."""
+    with _archive(target, private=words) as write:
         _write_frame(source, write, policy, f"{source.size} entries")
         for tile in tiles_of(source.size):
             write(tile.path, source.read(tile.path))
@@ -121,7 +133,7 @@ def export_log(
             if words:
                 _write_words(source, write, bundle.index, parse_bundle(data, bundle.width))
             progress(bundle.index * WIDTH + bundle.width, source.size)
-    return source.size
+    return Exported(source.size, source.size)
 
 
 def export_tasks(
@@ -132,15 +144,16 @@ def export_tasks(
     words: bool,
     policy: bytes | None,
     progress: Progress,
-) -> int:
+) -> Exported:
     """Write the histories of these tasks, with the proof that they are whole.
 
-    Returns the number of entries. Raises Refused for a task that the published log doesn't have,
-    and when no entry states the heads yet.
+    Raises Refused for a task that the published log doesn't have, and when no entry of it states
+    yet how long the task's chain is.
     """
     chains = [DIRECTORY, *dict.fromkeys(tasks)]
     entries = dict(_entries_of(source, chains))
-    stating, proofs = _head_proofs(source, chains)
+    stated, stating, proofs = _head_proofs(source, chains)
+    later = sum(index >= stated for index in entries)
     entries[proofs.index] = stating
     needed: dict[str, bytes] = {}
 
@@ -150,7 +163,7 @@ def export_tasks(
 
     reader = tile_reader(source.size, read)
     root_at(source.size, reader)
-    with _archive(target) as write:
+    with _archive(target, private=words) as write:
         _write_frame(source, write, policy, ", ".join(chains[1:]))
         write(HEADS, format_head_proofs(proofs))
         for done, (index, data) in enumerate(sorted(entries.items()), start=1):
@@ -163,7 +176,7 @@ def export_tasks(
             for number in sorted({index // WIDTH for index in entries}):
                 within = [d for i, d in entries.items() if i // WIDTH == number]
                 _write_words(source, write, number, within)
-    return len(entries)
+    return Exported(len(entries), stated, later)
 
 
 def _entries_of(source: Source, chains: Sequence[str]) -> Iterator[tuple[int, bytes]]:
@@ -178,8 +191,10 @@ def _entries_of(source: Source, chains: Sequence[str]) -> Iterator[tuple[int, by
         yield from found
 
 
-def _head_proofs(source: Source, chains: Sequence[str]) -> tuple[bytes, HeadProofs]:
-    """The newest entry that states the heads, and what it says about these chains."""
+def _head_proofs(source: Source, chains: Sequence[str]) -> tuple[int, bytes, HeadProofs]:
+    """The newest entry that states the heads: of how many entries, its bytes, and what it says
+    about these chains.
+    """
     attested = tree.chain_with_indexes(source.connection, ATTESTATIONS)
     for index, data in reversed(attested):
         stated = stated_heads(data) if index is not None and index < source.size else None
@@ -189,8 +204,10 @@ def _head_proofs(source: Source, chains: Sequence[str]) -> tuple[bytes, HeadProo
         heads = tree.heads_at(source.connection, size)
         if heads_root(heads) != root:
             raise Refused("heads_differ", index=index)
-        known = [chain for chain in chains if chain in heads]
-        return data, HeadProofs(index, tuple(prove_head(heads, chain) for chain in known))
+        for chain in chains:
+            if chain not in heads:
+                raise Refused("task_not_stated", task=chain, size=size)
+        return size, data, HeadProofs(index, tuple(prove_head(heads, chain) for chain in chains))
     raise Refused("no_heads_yet")
 
 
@@ -214,14 +231,17 @@ def _write_words(source: Source, write: Write, number: int, entries: Sequence[by
 
 
 @contextmanager
-def _archive(target: Path) -> Iterator[Write]:
-    """A zip file that is there whole in the end, or not at all.
+def _archive(target: Path, *, private: bool) -> Iterator[Write]:
+    """A zip file that is there whole in the end, or not at all; ``private``: for its owner only.
 
     Entries are stored as they are: who reads them again and again need not unpack them.
     """
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
+        if target.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(target))
+        opened = os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+        with os.fdopen(opened, "w+b") as file, zipfile.ZipFile(file, "w") as archive:
 
             def write(name: str, data: bytes) -> None:
                 # The time of the export is nobody's business: equal logs give equal files.
@@ -229,5 +249,10 @@ def _archive(target: Path) -> Iterator[Write]:
 
             yield write
         scratch.replace(target)
+    except OSError as error:
+        if error.filename in {None, str(scratch)}:
+            # What the caller named is what he can do something about.
+            raise OSError(error.errno, error.strerror, str(target)) from error
+        raise
     finally:
         scratch.unlink(missing_ok=True)

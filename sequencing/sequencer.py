@@ -144,11 +144,13 @@ class Sequencer:
         if edge.size == after:
             return None
         checkpoint = Checkpoint(self._origin, edge.size, edge.root())
+        if not self._signers:
+            # What is placed stays so: nobody has to wait while a large directory is read.
+            with self._engine.connect() as connection:
+                self._signers = self._signers_at(connection, edge.size)
         try:
             with writing(self._engine) as connection:
                 tree.lock(connection)
-                if not self._signers:
-                    self._signers = self._signers_at(connection, edge.size)
                 # A clock set back must not make the log say so, too.
                 time = max(self._state.time, int(self._now().timestamp()))
                 note = sign_checkpoint(checkpoint, self._signers, time)

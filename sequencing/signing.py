@@ -34,7 +34,7 @@ class LogSigning:
 
         Raises Refused for a log that names none.
         """
-        return verifier_keys(self.origin, directory_at(connection, size))
+        return keys_at(self.origin, connection, size)
 
     def signers_at(self, connection: Connection, size: int) -> list[Signer]:
         """Who signs it. Raises Refused when this service has not got the keys."""
@@ -45,6 +45,11 @@ class LogSigning:
         if [first.verifier, second.verifier] != verifier_keys(self.origin, directory):
             raise Refused("key_not_held", holder=Purpose.CHECKPOINT)
         return [first, second]
+
+
+def keys_at(origin: str, connection: Connection, size: int) -> list[VerifierKey]:
+    """Whose signatures a checkpoint over ``size`` entries must carry. Raises Refused."""
+    return verifier_keys(origin, directory_at(connection, size))
 
 
 def verifier_keys(origin: str, directory: Directory) -> list[VerifierKey]:

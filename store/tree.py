@@ -84,6 +84,12 @@ _STAMP = text(
     "INSERT INTO timestamp (size, token) VALUES (:size, :token) ON CONFLICT (size) DO NOTHING"
 )
 _STAMPED = text("SELECT token FROM timestamp WHERE size = :size")
+_PLACED = (
+    "SELECT idx, row_number() OVER (ORDER BY idx) - 1 AS place"
+    " FROM leaf JOIN entry AS e ON e.id = leaf.entry"
+)
+_GAP = text(f"SELECT min(place) FROM ({_PLACED}) AS placed WHERE idx <> place")  # noqa: S608 - see above
+_COUNT = text("SELECT count(*) FROM leaf JOIN entry AS e ON e.id = leaf.entry")
 READ_AT_ONCE = 1_024
 
 
@@ -146,6 +152,27 @@ def read_leaves(connection: Connection, start: int, end: int) -> Iterator[Row]:
             if index - at >= len(rows) or rows[index - at][0] != index:
                 raise Refused("log_has_gap", index=index)
             yield Row(*rows[index - at][1:])
+
+
+def first_gap(connection: Connection) -> int | None:
+    """The first place that has no entry though there are later places; None when all have."""
+    gap: int | None = connection.scalar(_GAP)
+    if gap is None:
+        # Then they follow on each other, and the last ones may be missing.
+        count = int(connection.scalar(_COUNT) or 0)
+        return count if count < tree_size(connection) else None
+    return gap
+
+
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """Every entry in the order of the log; those without a place come last."""
+
+    connection: Connection
+
+    def __iter__(self) -> Iterator[Row]:
+        yield from read_leaves(self.connection, 0, tree_size(self.connection))
+        yield from read_tail(self.connection)
 
 
 def read_tail(connection: Connection) -> list[Row]:

@@ -6,10 +6,18 @@ from audit.malformed import Malformed
 from domain.step import Step, read_step
 
 
+class OtherKey(Malformed):
+    """Signed with a key that is not the log's, as far as we know: a stranger's, or a new one."""
+
+
 def read_entry(task: str, text: str, log_key: PublicKey) -> Step:
-    """The step of an entry of this task. Raises Malformed for what the log never signed."""
+    """The step of an entry of this task. Raises Malformed for what the log never signed,
+    and its kind OtherKey where that can't be told without asking the log.
+    """
     data = text.encode()
     entry = parse_entry(data)
+    if entry.record.keyid != log_key.id:
+        raise OtherKey("record_signature")
     if not entry.record.verify(log_key):
         raise Malformed("record_signature")
     command, record = open_command(entry.command), open_record(entry.record)

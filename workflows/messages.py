@@ -14,14 +14,17 @@ LOOK_UP = "look_up_task"
 
 @dataclass(frozen=True)
 class TaskStart:
-    """``log_key`` is the log's public key, base64 SubjectPublicKeyInfo: it alone is believed.
+    """``log_key`` is the key that the log signs records with, base64 SubjectPublicKeyInfo: it alone
+    is believed, until the log itself names another.
 
     ``snapshot`` (`domain.snapshot`) saves a look into the log; without it the workflow looks.
+    ``doubted``: an entry by another key came, and the log was not asked about it yet.
     """
 
     task: str
     log_key: str
     snapshot: dict[str, Any] | None = None
+    doubted: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,12 @@ class Settle:
 @dataclass(frozen=True)
 class Answer:
     """``entry`` is the receipt; or ``refused`` names why there is none, with the facts of the case.
-    ``snapshot`` is the task as the log has it now.
+    ``snapshot`` is the task as the log has it now, ``log_key`` (of a look-up alone) the key in
+    force for records since, spelled as in `TaskStart`.
     """
 
     snapshot: dict[str, Any] | None
     entry: str | None = None
     refused: str | None = None
     facts: dict[str, str | int] = field(default_factory=dict)
+    log_key: str | None = None

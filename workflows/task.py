@@ -5,6 +5,9 @@ or signal, brings a signed command straight through Temporal, which is recorded 
 a deadline runs out, it has that recorded itself. Whatever it may have missed (a reset, a lost
 signal, a new run) shows as a gap in the entries' numbers, and one look into the log closes it.
 
+An entry that another key signed is a forgery, or the log has a new key. What comes from outside is
+never believed about that: the log is asked, by our own activity, and not too often.
+
 Deadlines are absolute instants from the log's entries: nothing here computes or guesses one.
 """
 
@@ -20,7 +23,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from audit.keys import load_public
+    from audit.entry import leaf_hash
+    from audit.keys import PublicKey, load_public
     from audit.malformed import Malformed
     from domain.instants import format_instant
     from domain.snapshot import format_task, parse_task
@@ -28,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.task import Task
     from workflows import attributes
     from workflows.details import details
-    from workflows.following import read_entry
+    from workflows.following import OtherKey, read_entry
     from workflows.messages import (
         LOOK_UP,
         RECORD_STEP,
@@ -62,9 +66,11 @@ class TaskWorkflow:
     def __init__(self, start: TaskStart) -> None:
         """Handlers may run before `run`: everything they need is here."""
         self._start = start
-        self._log_key = load_public(base64.b64decode(start.log_key))
+        self._log_key = _read_key(start.log_key)
         self._task = parse_task(start.snapshot) if start.snapshot else None
         self._behind = self._task is None
+        self._doubted = start.doubted
+        self._patient = False
         self._lock = asyncio.Lock()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: datetime | None = None
@@ -80,6 +86,8 @@ class TaskWorkflow:
         while True:
             if self._behind:
                 await self._despite_failure(self._catch_up)
+            elif self._may_ask():
+                await self._despite_failure(self._ask_for_key)
             if self._task is None:
                 continue
             task = self._known()
@@ -87,7 +95,7 @@ class TaskWorkflow:
             self._set_alarm(task)
             if not task.is_open and not task.clocks:
                 await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self._behind and self._known() == task:
+                if not self._must_look() and self._known() == task:
                     return str(task.state)
                 continue
             if self._is_long():
@@ -129,11 +137,15 @@ class TaskWorkflow:
             self._behind = True
             return
         try:
+            if leaf_hash(text.encode()) == self._task.head:
+                return
             step = read_entry(self._start.task, text, self._log_key)
             if step.seq == self._task.seq + 1:
                 self._task = evolve(self._task, step)
             elif step.seq > self._task.seq or _contradicts(self._task, step):
                 self._behind = True
+        except OtherKey:
+            self._doubted = True
         except (Malformed, ValueError, KeyError, TypeError) as error:
             # Anyone who may write to the namespace can signal: it must not block the workflow.
             workflow.logger.warning("passed over an entry that is not the log's: %s", error)
@@ -163,8 +175,9 @@ class TaskWorkflow:
     async def _catch_up(self) -> None:
         """Learn from the log what was missed."""
         async with self._lock:
-            # A gap that shows while we look asks for another look.
-            self._behind, before = False, self._task
+            # A gap, or a doubt, that shows while we look asks for another look.
+            self._behind = self._doubted = False
+            before = self._task
             answer: Answer = await workflow.execute_local_activity(
                 LOOK_UP,
                 self._start.task,
@@ -175,6 +188,30 @@ class TaskWorkflow:
             if answer.snapshot is None:
                 raise ApplicationError("the log has no such task", non_retryable=True)
             self._adopt(answer.snapshot, before)
+            if answer.log_key is not None:
+                self._log_key = _read_key(answer.log_key)
+
+    async def _ask_for_key(self) -> None:
+        """Learn from the log whether it signs with another key now.
+
+        Anybody can make us doubt. Once asked in vain, the log is not asked again for a while; a
+        doubt that arises meanwhile is kept, for the key may have changed just then.
+        """
+        known = self._log_key, self._task
+        await self._catch_up()
+        if (self._log_key, self._task) == known:
+            self._patient = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(_LATER.total_seconds(), self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self._patient = False
+
+    def _may_ask(self) -> bool:
+        return self._doubted and not self._patient
+
+    def _must_look(self) -> bool:
+        return self._behind or self._may_ask()
 
     async def _settle(self) -> None:
         """Have recorded what has run out by now."""
@@ -191,7 +228,9 @@ class TaskWorkflow:
 
     def _must_act(self, task: Task) -> bool:
         """Whether more is to be done than was done for ``task``."""
-        return self._rung or self._behind or self._task is not task
+        news = self._task is not task
+        # Signals alone make a run long too, and the server takes no more than so many in one.
+        return self._rung or self._must_look() or news or self._is_long()
 
     def _set_alarm(self, task: Task) -> None:
         """One timer, on the nearest deadline; it is set anew only when another one is nearest."""
@@ -225,8 +264,9 @@ class TaskWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._behind:
             return
+        log_key = base64.b64encode(self._log_key.spki).decode()
         task = format_task(self._known())
-        workflow.continue_as_new(TaskStart(self._start.task, self._start.log_key, task))
+        workflow.continue_as_new(TaskStart(self._start.task, log_key, task, self._doubted))
 
     def _is_long(self) -> bool:
         info = workflow.info()
@@ -260,6 +300,10 @@ class TaskWorkflow:
         if changed:
             workflow.upsert_search_attributes(changed)
         workflow.set_current_details(details(task))
+
+
+def _read_key(spki: str) -> PublicKey:
+    return load_public(base64.b64decode(spki))
 
 
 def _contradicts(task: Task, step: Step) -> bool:

@@ -32,8 +32,8 @@ def tamper(shell: Shell, statement: str, **values: object) -> None:
 def test_a_sound_log_passes_every_numbered_check(kept: Shell) -> None:
     assert kept("audit", "verify") == 0
     lines = kept.said.splitlines()
-    assert [line[:4] for line in lines[:9]] == [f"✓ {n} " for n in range(1, 10)]
-    assert "Sổ nguyên vẹn" in lines[-1]
+    assert [line[:4] for line in lines[:12]] == [f"✓ {n:>2}" for n in range(1, 13)]
+    assert "Nhật ký nguyên vẹn" in lines[-1]
     assert kept("audit", "verify", "--quiet") == 0
     assert len(kept.said.splitlines()) == 1
     report = kept.json("audit", "verify")

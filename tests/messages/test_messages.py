@@ -27,7 +27,10 @@ ROOMS = (
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
 
 
-NEVER_TOLD = {"key_in_use", "other_task", "rotate_first"}
+NEVER_TOLD = {
+    "heads_differ", "key_in_use", "log_behind_checkpoint", "log_forked",
+    "other_task", "rotate_first",
+}  # fmt: skip
 """As bytes these are only found by the verifier, which has sentences of its own, or logged."""
 
 
@@ -109,6 +112,8 @@ def test_every_finding_of_the_verifier_has_a_sentence(language: str) -> None:
     found = {code for code, _ in raised("_Broken")}
     found |= {code for code, _ in raised("Illegal", "finding")}
     found |= {f"{field}_differs" for field, _ in raised("_check_claim")}
+    found |= {code for code, _ in raised("Finding", "_find", position=1)}
+    found |= {code for code, _ in raised("_find_entry", position=2)}
     assert len(found) > 30
     texts = Texts(language)
     assert sorted(code for code in found if f"finding_{code}" not in texts) == []

@@ -2,7 +2,6 @@
 
 import errno
 import resource
-import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ from activities.recorder import Handed
 from audit.checkpoint import parse_checkpoint
 from audit.note import parse_note
 from audit.tiles import WIDTH
+from sequencing.sequencer import Sequencer
 from tests.support.publishing import Published, published
 from tests.support.soundness import check_published, check_sound
-from tests.support.turning import STEP, Plan
+from tests.support.turning import STEP, Plan, Running
 from tests.support.world import HEADER, World
 
 BEFORE = 252
@@ -29,19 +29,24 @@ MORE = 40
 FILES_OF_TURN = 9
 """Two tiles, two bundles and a tile of the level above; then twice a tile and a bundle."""
 
-POINTS = [
+OF_THE_DATABASE = [
     ("placing", 1),
     ("placing", 2),
     ("placed", 1),
-    *(("writing", number) for number in range(1, FILES_OF_TURN + 1)),
-    *(("renaming", number) for number in range(1, FILES_OF_TURN + 1)),
+    ("writing", 1),
+    ("writing", 4),
     ("written", 1),
     ("signed", 1),
     ("persisting", 1),
     ("persisted", 1),
     ("publishing", 1),
-    ("renaming", FILES_OF_TURN + 1),
     ("published", 1),
+]
+OF_THE_FILES = [("renaming", number) for number in range(1, FILES_OF_TURN + 2)]
+"""Each file lies there complete, without its name; the last is the checkpoint."""
+CASES = [
+    *(("sqlite", *case) for case in (*OF_THE_DATABASE, *OF_THE_FILES)),
+    *(("postgres", *case) for case in OF_THE_DATABASE),
 ]
 
 
@@ -76,12 +81,10 @@ def size_of(note: bytes | None) -> int:
 
 def kill_at(log: Published, point: str, number: int = 1) -> None:
     url = log.world.engine.url.render_as_string(hide_password=False)
-    process = Plan(url, str(log.files.root), point, number).start()
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    assert Running(Plan(url, str(log.files.root), point, number)).killed()
 
 
-@pytest.mark.parametrize(("point", "number"), POINTS)
+@pytest.mark.parametrize(("database_url", "point", "number"), CASES, indirect=["database_url"])
 def test_a_sequencer_killed_at_any_point_is_followed_by_a_sound_log(
     log: Published, point: str, number: int
 ) -> None:
@@ -108,7 +111,7 @@ def test_a_sequencer_killed_at_any_point_is_followed_by_a_sound_log(
 def test_all_points_in_a_row_lose_nothing(log: Published) -> None:
     """Whoever starts again dies again, a little later each time."""
     shown = []
-    for point in ("placing", "placed", "writing", "renaming", "signed", "persisting", "persisted"):
+    for point in ("placing", "placed", "renaming", "signed", "persisted"):
         kill_at(log, point)
         shown.append(log.files.published())
         record(log.world, 1, f"between-{point}")
@@ -132,7 +135,7 @@ class Full:
         self.left = 1 << 30
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("number", [1, 3, 5])
 def test_a_turn_that_finds_no_space_is_finished_by_the_next_one(
     log: Published, number: int
 ) -> None:
@@ -153,6 +156,30 @@ def test_a_turn_that_finds_no_space_is_finished_by_the_next_one(
     check_sound(log, shown)
 
 
+@pytest.mark.parametrize("failing", ["placed", "written", "signed", "persisting", "persisted"])
+def test_a_turn_that_failed_is_finished_by_the_next_one_though_nothing_came_meanwhile(
+    log: Published, failing: str
+) -> None:
+    class Hindered(Exception):
+        pass
+
+    points = [failing]
+
+    def hinder(point: str) -> None:
+        if point in points:
+            points.clear()
+            raise Hindered
+
+    sequencer = log.sequencer(hinder)
+    with pytest.raises(Hindered):
+        sequencer.turn()
+    signed = sequencer.turn()
+    assert signed is not None
+    assert signed.checkpoint.size == BEFORE + MORE
+    sequencer.publish(signed.note)
+    check_sound(log)
+
+
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """The system itself refuses to let a file of this process grow beyond this."""
@@ -164,17 +191,18 @@ def largest_file(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [100, 5_000])
-def test_a_file_that_could_be_written_only_in_part_is_not_there(
-    log: Published, size: int
-) -> None:
-    """Here it is the system that refuses, in the middle of a file."""
+@pytest.mark.parametrize(
+    ("database_url", "size"), [("postgres", 100), ("postgres", 5_000)], indirect=["database_url"]
+)
+def test_a_file_that_could_be_written_only_in_part_is_not_there(log: Published, size: int) -> None:
+    """Here it is the system that refuses, in the middle of a file. A database in a process of ours
+    would be refused, too; that is the next test.
+    """
     shown = [log.files.published()]
     sequencer = log.sequencer()
     assert sequencer.place() == MORE
-    with largest_file(size), pytest.raises(OSError, match=r"File too large.*tile/") as raised:
+    with largest_file(size), pytest.raises(OSError, match=r"File too large.*tile/"):
         sequencer.write()
-    assert Path(raised.value.filename or str(raised.value)) != log.files.root
     check_published(log)
     assert not list(log.files.root.rglob(".scratch"))
     signed = sequencer.turn()
@@ -205,6 +233,11 @@ def fill_database(world: World) -> Callable[[], None]:
     return make_space
 
 
+def turn_until_full(log: Published, sequencer: Sequencer) -> None:
+    while sequencer.turn() is not None:
+        record(log.world, 1)
+
+
 @pytest.mark.parametrize("stage", ["place", "sign"])
 def test_a_full_database_fails_the_turn_and_the_next_one_completes(
     tmp_path: Path, stage: str
@@ -220,9 +253,7 @@ def test_a_full_database_fails_the_turn_and_the_next_one_completes(
         sequencer.place()
     make_space = fill_database(world)
     with pytest.raises(OperationalError, match="database or disk is full"):
-        while True:
-            assert sequencer.turn() is not None
-            record(world, 1)
+        turn_until_full(log, sequencer)
     check_published(log)
     make_space()
     signed = sequencer.turn()

@@ -20,7 +20,7 @@ from audit.submission import format_submission
 from domain.task import Task
 from tests.support.running import Running, running
 from tests.support.temporal import time_skipping_environment
-from tests.support.world import HEADER, World
+from tests.support.world import HEADER, World, key_of
 from workflows.messages import Submit
 
 DIRECTORY = Path(__file__).parents[1] / "workflows" / "histories"
@@ -107,6 +107,21 @@ async def behind_the_log(service: Running, _environment: WorkflowEnvironment) ->
     await service.handle(task).terminate("recorded")
 
 
+async def rotated(service: Running, environment: WorkflowEnvironment) -> None:
+    """The log gets another key under way, and a third one; in between a deadline is missed."""
+    task = await assigned(service)
+    await service.follow(task)
+    service.rotate(key_of("log 2"))
+    task = await service.do(task, "confirm", role="officer")
+    await service.follow(task)
+    task = await past(service, environment, task, "due")
+    await service.follow(task)
+    service.rotate(key_of("log 3"))
+    task = await service.do(task, "start", role="officer")
+    await service.follow(task)
+    await service.handle(task).terminate("recorded")
+
+
 async def standing(service: Running, environment: WorkflowEnvironment) -> None:
     """Three periods of a monthly duty, the second of them missed."""
     task = await begun(service, due_on=None, updates={"every": "month", "before_day": 10})
@@ -128,7 +143,8 @@ async def standing(service: Running, environment: WorkflowEnvironment) -> None:
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
-        on_time, late, reassigned, straight_through_temporal, behind_the_log, standing,
+        on_time, late, reassigned, straight_through_temporal, behind_the_log, rotated,
+        standing,
     )
 }  # fmt: skip
 

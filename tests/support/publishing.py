@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from activities.recorder import Recorded
 from audit.entry import header_digest
 from audit.policy import LogKey, Policy
+from sequencing.attesting import heads_due
 from sequencing.files import TreeFiles
 from sequencing.opening import open_state
 from sequencing.sequencer import Probe, Sequencer, Signed, State, no_probe
@@ -46,6 +48,13 @@ class Published:
         assert signed is not None
         sequencer.publish(signed.note)
         return signed
+
+    def state_heads(self) -> Signed:
+        """Let the log state how long its chains are, and publish that, too."""
+        due = heads_due(self.world.engine, lambda: self.world.now)
+        assert due is not None
+        assert isinstance(self.world.recorder.record([due])[0], Recorded)
+        return self.publish()
 
     @property
     def policy(self) -> Policy:

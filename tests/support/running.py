@@ -19,6 +19,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from activities.recorder import Probe, no_probe
+from audit.keys import PrivateKey
 from domain.snapshot import parse_task
 from domain.task import Task
 from tests.support.world import World
@@ -60,6 +61,11 @@ class Running:
         recorded = await self.service.door.submit(submission)
         assert recorded.task is not None
         return recorded.task
+
+    def rotate(self, key: PrivateKey) -> None:
+        """Let the log sign its records with another key from now on."""
+        self.world.now = self.clock()
+        self.world.rotate("log", key)
 
     async def known(self, task: Task | str) -> Task:
         """The task as its workflow knows it."""

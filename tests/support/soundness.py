@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -98,7 +99,7 @@ def _check_line(connection: Connection, published: Published) -> Line:
         times.append(max(time for time in opened.times.values() if time is not None))
     last = checkpoints[-1].size
     reader = tile_reader(last, partial(read_part, published.files))
-    for before, after in zip(checkpoints, checkpoints[1:], strict=False):
+    for before, after in pairwise(checkpoints):
         proof = prove_consistency(before.size, after.size, reader)
         check_consistency(proof, before.size, after.size, before.root, after.root)
     assert times == sorted(times)

@@ -1,20 +1,21 @@
 """A sequencer in a process of its own, over the log of a `World`.
 
-    python -m tests.support.turning < plan.json
+    running = Running(Plan(url, folder, "renaming", 3))
+    assert running.killed()
 
 It works in small steps, so that few entries make many. With a ``point`` it is killed there, at the
 ``number``-th time; ``renaming`` is before each file gets its name. With ``until`` it goes on until
-that file exists and nothing is left to do, and prints how many checkpoints it has published.
+that file exists and nothing is left to do. The processes are forked off one that has imported
+everything already.
 """
 
-import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sequencing import sequencer
@@ -25,6 +26,8 @@ from tests.support.world import World
 STEP = 16
 """How many entries at a time are placed, and written."""
 
+_SECONDS = 60
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -34,17 +37,41 @@ class Plan:
     number: int = 1
     until: str = ""
 
-    def start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.turning"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(asdict(self)).encode())
-        process.stdin.close()
-        process.stdin = None
-        return process
+
+class Running:
+    """The process, started."""
+
+    def __init__(self, plan: Plan) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        self._said, saying = context.Pipe(duplex=False)
+        self._process = context.Process(target=main, args=(plan, saying), daemon=True)
+        self._process.start()
+        saying.close()
+
+    def wait_until_ready(self) -> None:
+        """Only with ``until``."""
+        assert self._said.poll(_SECONDS)
+        assert self._said.recv() == "ready"
+
+    def finished(self) -> int:
+        """How many checkpoints it has published, when it has ended by itself."""
+        assert self._said.poll(_SECONDS)
+        published = self._said.recv()
+        self._end(0)
+        assert isinstance(published, int)
+        return published
+
+    def killed(self) -> bool:
+        """Once it has met its point."""
+        self._end(-signal.SIGKILL)
+        return True
+
+    def _end(self, status: int) -> None:
+        self._process.join(_SECONDS)
+        assert self._process.exitcode == status
+        self._process.close()
+        self._said.close()
 
 
 class Fuse:
@@ -70,12 +97,16 @@ class FusedFiles(TreeFiles):
         super()._rename(scratch, target)
 
 
-def main(plan: Plan) -> None:
+def main(plan: Plan, saying: Connection) -> None:
     sequencer.BATCH = sequencer._WRITE_AT_ONCE = STEP
     fuse = Fuse(plan)
     FusedFiles.fuse = fuse
     published = Published(World(plan.url), FusedFiles(Path(plan.folder)))
     running = published.sequencer(fuse)
+    if plan.until:
+        if running.signed is not None:
+            running.publish(running.signed.note)
+        saying.send("ready")
     turns = 0
     while True:
         is_last = not plan.until or Path(plan.until).exists()
@@ -87,8 +118,4 @@ def main(plan: Plan) -> None:
             break
         else:
             time.sleep(0.001)
-    sys.stdout.write(f"{turns}\n")
-
-
-if __name__ == "__main__":
-    main(Plan(**json.loads(sys.stdin.read())))
+    saying.send(turns)
