@@ -120,7 +120,8 @@ class _Verification:
         keys = done[0].keys if done and self._order.signatures else None
         opened = self._try(Check.CHECKPOINT, lambda: self._check_signed(note, size, keys))
         for known in self._order.known:
-            self._try(Check.CHECKPOINT, partial(self._check_known, known, note, size, keys))
+            check = partial(self._check_known, known, note, checkpoint, keys, rooted=bool(rooted))
+            self._try(Check.CHECKPOINT, check)
         self._passed[Check.TREE] = sum(each.hashed for each in done) if rooted else 0
         report = self._merged(done)
         if keys is not None and keys.disputed:
@@ -170,14 +171,28 @@ class _Verification:
         self._passed[Check.CHECKPOINT] += 1
         return opened
 
-    def _check_known(self, known: bytes, found: bytes, size: int, keys: Keys | None) -> None:
-        """The tree of a checkpoint seen elsewhere must begin this one, of ``size`` entries."""
+    def _check_known(
+        self, known: bytes, found: bytes, checkpoint: Checkpoint, keys: Keys | None, *, rooted: bool
+    ) -> None:
+        """The tree of a checkpoint seen elsewhere must begin this one; ``rooted``: the tiles here
+        are those of this one.
+        """
+        size = checkpoint.size
         opened = self._open_known(known, size, keys).checkpoint
         if opened.size > size:
             raise Malformed("log_behind_checkpoint", f"{size} entries, {opened.size} were signed")
-        if root_at(opened.size, tile_reader(size, self._files.read)) != opened.root:
+        if opened.size == size:
+            root = checkpoint.root
+        elif rooted:
+            root = root_at(opened.size, tile_reader(size, self._files.read))
+        else:
+            return  # damaged tiles are found already, and say nothing about the log
+        if root != opened.root:
+            detail = f"another tree of {opened.size} entries was signed"
+            # It accuses the log, so both heads must be the log's own.
+            self._open_known(found, size, keys)
             self._forks.append(Fork(known, found))
-            raise Malformed("log_forked", f"another tree of {opened.size} entries was signed")
+            raise Malformed("log_forked", detail)
         self._passed[Check.CHECKPOINT] += 1
 
     def _open_known(self, known: bytes, size: int, keys: Keys | None) -> Opened:

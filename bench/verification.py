@@ -13,7 +13,7 @@ With ``--cache`` it is made once for each size and found again.
                 directly, and the time to start the processes is left out
     full        the published folder, all checks but the rules (`audit.verify`)
     rules       the same, each step judged again by the rules (`dondoc audit verify`)
-    words       likewise an exported bundle, with the words beside the entries
+    words       likewise an exported bundle (a zip file), with the words beside the entries
     skip        ``--skip-signatures``: only that the entries are those of the checkpoint
 
 The sides take turns, round by round. A ratio is the median over neighbouring rounds. Each

@@ -1,6 +1,8 @@
 """One command for each step of the lifecycle, generated from the events and their fields."""
 
+import errno
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,6 +112,8 @@ def _perform(session: Session, event: str, options: Mapping[str, Any]) -> None:
     from embedded.keyring import read_origin  # noqa: PLC0415 - likewise
     from gateway.composing import compose  # noqa: PLC0415 - likewise
 
+    if options["receipt"] is not None:
+        _check_place(options["receipt"])
     arguments = read_arguments(session, event, options)
     with session.reading() as connection:
         task = find_task(connection, options["task"])
@@ -123,6 +127,14 @@ def _perform(session: Session, event: str, options: Mapping[str, Any]) -> None:
     kept.write_bytes(receipt.data)
     _show(session, task.id, event, person.id, receipt)
     session.out.line(session.texts("receipt_kept", path=str(kept)), "dim")
+
+
+def _check_place(file: Path) -> None:
+    """Raise OSError now, not when the step is recorded already."""
+    if not file.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
 
 
 def _place(session: Session, task: str, receipt: "Receipt") -> Path:

@@ -96,6 +96,10 @@ class Driver:
             for each, answer in zip(news, answers, strict=True):
                 if isinstance(answer, Exception):
                     log.warning("workflow_not_told", task=each.task.id, error=str(answer))
+                else:
+                    # The sweep passes over whom we told: it is for us to have the note struck.
+                    delivered = self._delivered.get(each.task.id, 0)
+                    self._delivered[each.task.id] = max(each.task.seq, delivered)
 
     async def drained(self) -> None:
         """Wait until everything heard so far has been delivered."""

@@ -15,6 +15,7 @@ from temporalio.client import Client
 from activities.rebuilding import rebuild
 from domain.snapshot import format_task
 from domain.task import State
+from gateway.driver import Driver
 from gateway.rehydration import rehydrate
 from store import queries, schema
 from store.engine import writing
@@ -23,6 +24,7 @@ from tests.support.histories import assigned
 from tests.support.running import Running, running
 from tests.support.temporal import TemporalServer, start_server
 from tests.support.world import World
+from workflows.messages import TASK_QUEUE
 
 
 @pytest.fixture
@@ -78,6 +80,22 @@ async def test_a_terminated_workflow_comes_back_with_its_deadlines(service: Runn
     assert nearest is not None
     assert description.start_time is not None
     assert abs(description.start_time + armed - nearest[1].due) < timedelta(seconds=5)
+
+
+async def test_a_note_is_struck_whoever_told_the_workflow(
+    server: TemporalServer, tmp_path: Path
+) -> None:
+    """The comparison may come before the sweep, which then finds that the workflow was told."""
+    world = World(f"sqlite:///{tmp_path / 'log.sqlite'}", start=datetime.now(UTC))
+    today = world.now.date().isoformat()
+    task = world.registered("T-1", issued_on=today, due_on=None)
+    client = await Client.connect(server.address)
+    driver = Driver(client, world.engine, world.recorder.directory, TASK_QUEUE)
+    await driver.drive([task.id])
+    await driver.drained()
+    with world.engine.connect() as connection:
+        assert queries.posted(connection) == {}
+    world.close()
 
 
 async def test_the_next_step_revives_a_terminated_workflow(service: Running) -> None:
