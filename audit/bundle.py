@@ -5,7 +5,7 @@
     entry/<index>         instead of entry bundles, when tasks were chosen: one file for each entry
     heads                 then also: that the chosen chains end where they do (`format_head_proofs`)
     words/<number>        the words of the 256 entries of that tile, where they were not erased
-    timestamp             an RFC 3161 time-stamp of the checkpoint
+    stamped, timestamp    a checkpoint of this log and its RFC 3161 time-stamp, when it has any
     policy, README.txt    for people; a verifier never takes its trust out of the bundle
 
 The folder that a log publishes is a bundle, too. Nothing in a bundle is believed: a zip file has
@@ -33,12 +33,13 @@ from audit.tiles import MAX_ENTRY, WIDTH, Bundle, format_bundle, parse_bundle, p
 
 CHECKPOINT = "checkpoint"
 HEADS = "heads"
+STAMPED = "stamped"
 TIMESTAMP = "timestamp"
 POLICY = "policy"
 README = "README.txt"
 
 _MIB = 1 << 20
-_LIMITS = {CHECKPOINT: _MIB, HEADS: 64 * _MIB, TIMESTAMP: _MIB, POLICY: _MIB, README: _MIB}
+_LIMITS = dict.fromkeys((CHECKPOINT, STAMPED, TIMESTAMP, POLICY, README), _MIB) | {HEADS: 64 * _MIB}
 _MAX_WORDS = 64 * _MIB
 _MAX_TILE = WIDTH * HASH_BYTES
 _MAX_BUNDLE = WIDTH * (MAX_ENTRY + 2)

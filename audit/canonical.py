@@ -42,15 +42,23 @@ def parse(data: bytes) -> Json:
     """The value of canonical bytes. Raises Malformed on any others, however harmless they look."""
     try:
         text = data.decode()
-        value: Json = _DECODER.decode(text)
+        found: tuple[Json, int] = _DECODER.raw_decode(text)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise Malformed("not_json", type(error).__name__) from error
+    value, end = found
+    if end != len(text):
+        raise Malformed("not_json", "more than one value")
     # What `_check` looks for needs a character beyond ASCII, or this many brackets.
     if not text.isascii() or text.count("{") + text.count("[") > MAX_DEPTH:
         _check(value, MAX_DEPTH)
     if _ENCODER.encode(value) != text:
         raise _reason(text, value)
     return value
+
+
+def written(value: Json) -> bytes:
+    """The bytes of a value that `parse` has read: what `canonical` gives, without its checks."""
+    return _ENCODER.encode(value).encode()
 
 
 def check_text(text: str) -> None:

@@ -94,7 +94,7 @@ class _Work:
         self._number = number
         mine = [index for index in self._chosen if index // WIDTH == number]
         leaves = {leaf_hash(self._files.read(f"entry/{index}")) for index in mine}
-        self._words, finding = words_of(self._files, number, leaves)
+        self._words, finding = words_of(self._files, number, lambda: leaves)
         if finding is not None:
             self._findings.append(finding)
 

@@ -1,5 +1,7 @@
 """Dealing a log out among processes, and hearing how far each has come."""
 
+import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -16,6 +18,8 @@ Progress = Callable[[int, int], None]
 _TELL_SECONDS = 0.2
 _WORTH_A_PROCESS = 2_000
 """So many entries take longer than to start a process for them."""
+_HASHES_WORTH_A_PROCESS = 150_000
+"""The same where only their hashes are compared."""
 
 
 def dealt_out(share: Share, processes: int, progress: Progress) -> list[Done]:
@@ -23,11 +27,11 @@ def dealt_out(share: Share, processes: int, progress: Progress) -> list[Done]:
 
     Raises Malformed and OSError for what can't be read.
     """
-    processes = min(processes, share.size // _WORTH_A_PROCESS)
+    worth = _WORTH_A_PROCESS if share.anchors else _HASHES_WORTH_A_PROCESS
+    processes = min(processes, share.size // worth)
     if processes <= 1:
         return [verify_share(share, _summing(progress, share.size))]
-    # A fresh interpreter each: threads of whoever calls must not be copied half-way.
-    context = get_context("spawn")
+    context = get_context(_start_method())
     read = context.Array("Q", processes, lock=False)
     shares = [replace(share, number=n, processes=processes) for n in range(processes)]
     with ProcessPoolExecutor(processes, context, _remember, (read,)) as pool:
@@ -37,6 +41,12 @@ def dealt_out(share: Share, processes: int, progress: Progress) -> list[Done]:
             waiting = wait(waiting, _TELL_SECONDS).not_done
             progress(sum(read) // processes, share.size)
         return [future.result() for future in futures]
+
+
+def _start_method() -> str:
+    """A fork is there at once; but threads of whoever calls must not be copied half-way."""
+    alone = threading.active_count() == 1 and sys.platform == "linux"
+    return "fork" if alone else "spawn"
 
 
 def _summing(progress: Progress, size: int) -> Callable[[int], None]:

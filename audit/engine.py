@@ -36,7 +36,7 @@ from audit.entry import (
     NO_PREVIOUS,
     Entry,
     Statement,
-    header_digest,
+    header_of,
     leaf_hash,
     open_command,
     open_record,
@@ -283,7 +283,7 @@ class Run:
         passed[Check.ONCE] += 1
         seq = _seq(record)
         if passed is self._passed:  # else another run looks for repetitions in this chain
-            self._commands.add(opened.command.text("id"), chain, seq, leaf, index)
+            self._commands.add(opened.command.predicate["id"], chain, seq, leaf, index)
         if self._openings is not None:
             self._stage = Check.OPENINGS
             self._check_openings(leaf, opened)
@@ -296,7 +296,7 @@ class Run:
             self.keyring.follow(opened.change)
         predicate = record.predicate
         self._last[chain] = _Last(
-            seq, leaf, record.subject.digest, predicate["to"], record.text("recorded_at")
+            seq, leaf, record.subject.digest, predicate["to"], predicate["recorded_at"]
         )
 
     def _check_signed(self, entry: Entry, passed: list[int]) -> _Opened:
@@ -321,7 +321,7 @@ class Run:
     def _open(self, entry: Entry, record: Statement, log_key: PublicKey) -> _Opened:
         """Check 3. A statement is read only after its signature is known to be good."""
         self._stage = Check.COMMAND_SIGNATURE
-        envelope, received_at = entry.command, record.text("received_at")
+        envelope, received_at = entry.command, record.predicate["received_at"]
         signed = envelope.signed_bytes
         digest = hashlib.sha256(signed).hexdigest()
         if self.keyring.founded:
@@ -337,7 +337,7 @@ class Run:
         self._stage = Check.FORM
         command = open_command(envelope)
         self._stage = Check.COMMAND_SIGNATURE
-        chain, event = command.subject.name, command.text("event")
+        chain, event = command.subject.name, command.predicate["event"]
         if not holder.may_sign(chain, event):
             detail = f"{holder.purpose} key of {holder.name}, event {event}"
             raise _Broken("key_of_other_purpose", detail)
@@ -367,7 +367,7 @@ class Run:
             )
         holders = _founded(command)
         founding = self._anchors.founding
-        if founding is not None and header_digest(_arguments(command)) != founding:
+        if founding is not None and header_of(command) != founding:
             raise _Broken("founding_differs")
         if holders[Purpose.LOG].key != log_key:
             raise _Broken(
@@ -383,7 +383,12 @@ class Run:
 
     def _check_binding(self, opened: _Opened) -> None:
         command, record = opened.command.predicate, opened.record.predicate
-        name, origin = opened.command.subject.name, self._anchors.origin
+        subject, stated, origin = (
+            opened.command.subject,
+            opened.record.subject,
+            self._anchors.origin,
+        )
+        name, header = subject.name, subject.digest
         code = ""
         if not name.startswith(_TASK_PREFIX):
             code = "" if name in ABOUT_THE_LOG else "subject_unknown"
@@ -391,7 +396,7 @@ class Run:
             code = "subject_unknown"
         if record["command"] != opened.digest:
             code = code or "command_not_as_recorded"
-        elif opened.command.subject != opened.record.subject:
+        elif (name, header) != (stated.name, stated.digest):
             code = code or "subject_differs"
         elif command["log"] != origin or record["log"] != origin:
             code = code or "other_log"
@@ -452,11 +457,11 @@ def _check_chain(chain: str, opened: _Opened, last: _Last | None) -> None:
     before = last.to if last and chain not in ABOUT_THE_LOG else None
     if record["from"] != before:
         raise _Broken("from_differs", f"{record['from']}, it was {before}")
-    header = last.header if last else header_digest(opened.arguments)
+    header = last.header if last else header_of(opened.command)
     if opened.command.subject.digest != header:
         raise _Broken("header_differs", "the chain began with another header")
     # Instants have one width, so that the order of the text is that of time.
-    received, recorded = opened.record.text("received_at"), opened.record.text("recorded_at")
+    received, recorded = record["received_at"], record["recorded_at"]
     if received > recorded:
         raise _Broken("recorded_before_received", f"received {received}, recorded {recorded}")
     if last and recorded < last.recorded_at:

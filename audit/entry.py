@@ -41,7 +41,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from audit.canonical import JsonLike, canonical, parse
+from audit.canonical import JsonLike, canonical, parse, written
 from audit.dsse import (
     PAYLOAD_TYPE,
     Envelope,
@@ -73,6 +73,7 @@ __all__ = [
     "command_digest",
     "format_entry",
     "header_digest",
+    "header_of",
     "leaf_hash",
     "open_command",
     "open_record",
@@ -166,6 +167,11 @@ def peek_chain(data: bytes) -> str:
 def header_digest(arguments: Mapping[str, JsonLike]) -> str:
     """What names a chain for ever: SHA-256 of the JCS of its first command's arguments, hex."""
     return hashlib.sha256(canonical(arguments)).hexdigest()
+
+
+def header_of(command: Statement) -> str:
+    """The same of a command that has been read."""
+    return hashlib.sha256(written(command.predicate["arguments"])).hexdigest()
 
 
 def leaf_hash(data: bytes) -> str:

@@ -80,9 +80,15 @@ def _needed() -> list[str]:
 
 
 def _imports(path: Path) -> list[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    froms = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return [module for module in froms if module is not None and module.startswith("audit.")]
+    """The modules of `audit` that a file imports from, and those that it imports whole."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.ImportFrom(module="audit", names=names):
+                found += [f"audit.{alias.name}" for alias in names]
+            case ast.ImportFrom(module=str(module)) if module.startswith("audit."):
+                found.append(module)
+    return found
 
 
 def _path(module: str) -> Path:

@@ -19,7 +19,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from audit.bundle import CHECKPOINT, Files, open_bundle
+from cryptography import x509
+
+from audit.bundle import CHECKPOINT, STAMPED, TIMESTAMP, Files, open_bundle
 from audit.checkpoint import Checkpoint, Opened, open_checkpoint, parse_checkpoint
 from audit.chosen import verify_chosen
 from audit.dealing import dealt_out
@@ -33,6 +35,7 @@ from audit.policy import LogKey, Policy, check_checkpoint
 from audit.report import MAX_DISPUTED, MAX_FINDINGS, Check, Finding, Report
 from audit.share import NOTHING, Done, Keys, Share
 from audit.tiles import HEIGHT, WIDTH, Tile, tile_reader, tile_root
+from audit.timestamp import Stamped, check_token
 
 Progress = Callable[[int, int], None]
 _T = TypeVar("_T")
@@ -46,7 +49,8 @@ class Order:
     ``judge`` makes the judge of check 8; it goes to other processes, so it is a function or class
     that they can import. ``signatures`` false: whoever trusts the checkpoint checks only that the
     entries are those that it signs. ``known`` are checkpoints (notes) that were seen elsewhere;
-    ``now`` is in seconds since 1970, None to leave ages alone.
+    ``now`` is in seconds since 1970, None to leave ages alone. With ``roots``, the certificates
+    that a time-stamping authority hangs on, the bundle must have a time-stamp.
     """
 
     path: Path
@@ -56,6 +60,7 @@ class Order:
     signatures: bool = True
     known: tuple[bytes, ...] = ()
     processes: int = 1
+    roots: tuple[x509.Certificate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,14 @@ class Fork:
 
     known: bytes
     found: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StampedTree:
+    """How large the log was at a time that an authority outside it vouches for."""
+
+    size: int
+    stamp: Stamped
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,7 @@ class BundleReport:
     times: Mapping[VerifierKey, int | None] = field(default_factory=dict)
     chosen: int | None = None
     forks: tuple[Fork, ...] = ()
+    stamped: StampedTree | None = None
 
     @property
     def ok(self) -> bool:
@@ -122,6 +136,9 @@ class _Verification:
         for known in self._order.known:
             check = partial(self._check_known, known, note, checkpoint, keys, rooted=bool(rooted))
             self._try(Check.CHECKPOINT, check)
+        stamped = None
+        if self._order.roots:
+            stamped = self._try(Check.CHECKPOINT, lambda: self._check_stamp(size))
         self._passed[Check.TREE] = sum(each.hashed for each in done) if rooted else 0
         report = self._merged(done)
         if keys is not None and keys.disputed:
@@ -132,6 +149,7 @@ class _Verification:
             opened.times if opened else {},
             len(self._files.chosen()) or None,
             tuple(self._forks),
+            stamped,
         )
 
     def _read_note(self) -> bytes:
@@ -194,6 +212,21 @@ class _Verification:
             self._forks.append(Fork(known, found))
             raise Malformed("log_forked", detail)
         self._passed[Check.CHECKPOINT] += 1
+
+    def _check_stamp(self, size: int) -> StampedTree:
+        """The stamped tree begins this one, and the stamp is of it."""
+        note, token = self._files.find(STAMPED), self._files.find(TIMESTAMP)
+        if note is None or token is None:
+            raise Malformed("timestamp_missing")
+        text = parse_note(note).text
+        tree = parse_checkpoint(text)
+        if tree.origin != self._order.policy.origin or tree.size > size:
+            raise Malformed("timestamp_of_other_tree", f"{tree.origin}, {tree.size} entries")
+        if root_at(tree.size, tile_reader(size, self._files.read)) != tree.root:
+            raise Malformed("timestamp_of_other_tree", f"of {tree.size} entries")
+        stamp = check_token(token, text.encode(), self._order.roots)
+        self._passed[Check.CHECKPOINT] += 1
+        return StampedTree(tree.size, stamp)
 
     def _open_known(self, known: bytes, size: int, keys: Keys | None) -> Opened:
         """Signed by the keys of its time; or by those of the trust file, which a log that was

@@ -22,6 +22,14 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "tin điểm kiểm: chỉ kiểm tra các mục đúng là của nó, không kiểm tra từng chữ ký",
         "trust the checkpoint: only check that the entries are its, not each signature",
     ),
+    "help_roots": (
+        "chứng thư gốc (PEM) của tổ chức cấp dấu thời gian; khi đó gói phải có dấu thời gian",
+        "root certificates (PEM) of a time-stamping authority; then the bundle must be stamped",
+    ),
+    "stamped": (
+        "  {size} mục đã có trước {time} UTC, theo {authority}",
+        "  {size} entries were there before {time} UTC, says {authority}",
+    ),
     "help_processes": ("số tiến trình (mặc định: mọi lõi)", "processes (by default every core)"),
     "help_lang": ("ngôn ngữ", "language"),
     "help_json": ("kết quả dạng JSON", "the result as JSON"),

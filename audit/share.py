@@ -139,17 +139,19 @@ class _Work:
     def take(self, number: int) -> int:
         """The entries of one bundle. Returns how many there were."""
         share = self._share
-        entries = self._files.entries(number, share.size)
-        tile = self._files.read(Tile(0, number, len(entries)).path)
+        width = min(WIDTH, share.size - number * WIDTH)
         mine = number % share.processes == share.number
+        if self._run is None and not mine:
+            return width
+        entries = self._files.entries(number, share.size)
+        tile = self._files.read(Tile(0, number, width).path)
         if mine:
             self._hashed += self._compare(number, entries, tile)
-        if self._run is None:
-            return len(entries)
-        self._words = self._read_words(number, tile, report=mine)
-        for at, data in enumerate(entries):
-            self._take(self._run, number * WIDTH + at, data, _hash_at(tile, at).hex())
-        return len(entries)
+        if self._run is not None:
+            self._words = self._read_words(number, tile, report=mine)
+            for at, data in enumerate(entries):
+                self._take(self._run, number * WIDTH + at, data, tile)
+        return width
 
     def done(self) -> Done:
         run, findings = self._run, tuple(self._findings)
@@ -164,24 +166,27 @@ class _Work:
             report = replace(report, broken=broken, findings=found)
         return Done(report, self._signing.keys(run), self._hashed, self._stated, findings)
 
-    def _take(self, run: Run, index: int, data: bytes, leaf: str) -> None:
+    def _take(self, run: Run, index: int, data: bytes, tile: bytes) -> None:
         chain = peek_chain(data)
+        mine, heads = self._share.is_of(chain), self._heads
+        if not mine and heads is None and chain != DIRECTORY:
+            return
+        leaf = _hash_at(tile, index % WIDTH).hex()
         if chain == DIRECTORY:
             run.take_published(data, leaf, chain, index, counted=self._share.number == 0)
             self._signing.follow(run, index)
-        elif self._share.is_of(chain):
+        elif mine:
             run.take_published(data, leaf, chain, index)
-        if self._heads is not None:
+        if heads is not None:
             if chain == ATTESTATIONS:
-                self._check_stated(self._heads, data, leaf, index)
-            self._heads.follow(chain, leaf)
+                self._check_stated(heads, data, leaf, index)
+            heads.follow(chain, leaf)
 
     def _read_words(
         self, number: int, tile: bytes, *, report: bool
     ) -> Mapping[str, Mapping[str, Opening]]:
         """The words beside these entries. They may be gone, but nothing else may be in there."""
-        leaves = {tile[at : at + HASH_BYTES].hex() for at in range(0, len(tile), HASH_BYTES)}
-        words, finding = words_of(self._files, number, leaves)
+        words, finding = words_of(self._files, number, lambda: _leaves_in(tile))
         if finding is not None and report:
             self._findings.append(finding)
         return words
@@ -227,12 +232,16 @@ def _are_so(heads: HeadsFollower, data: bytes) -> bool:
     return True
 
 
+def _leaves_in(tile: bytes) -> set[str]:
+    return {tile[at : at + HASH_BYTES].hex() for at in range(0, len(tile), HASH_BYTES)}
+
+
 def _hash_at(tile: bytes, at: int) -> bytes:
     return tile[at * HASH_BYTES : (at + 1) * HASH_BYTES]
 
 
 def words_of(
-    files: Files, number: int, leaves: Collection[str]
+    files: Files, number: int, leaves: Callable[[], Collection[str]]
 ) -> tuple[Mapping[str, Mapping[str, Opening]], Finding | None]:
     """The words of bundle ``number``, which may be beside entries of these ``leaves`` only; none,
     and what is wrong with them, where they are unreadable or somebody else's.
@@ -243,7 +252,7 @@ def words_of(
     except Malformed as error:
         detail = f"{path}: {error.detail}".rstrip(": ")
         return {}, Finding(Check.OPENINGS, error.code, "", 0, "", detail)
-    strange = words.keys() - leaves
+    strange = words.keys() - leaves() if words else set[str]()
     if strange:
         detail = f"{path}: {min(strange)[:DIGITS]}"
         return {}, Finding(Check.OPENINGS, "words_of_no_entry", "", 0, "", detail)

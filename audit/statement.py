@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from audit.canonical import MAX_DEPTH, Json, JsonLike, canonical, parse
 from audit.dsse import Envelope, seal
@@ -37,7 +38,7 @@ class Statement:
     """The content of an envelope: subject and predicate, each field of the form it should have."""
 
     subject: Subject
-    predicate: dict[str, Json]
+    predicate: dict[str, Any]
 
     def text(self, field: str) -> str:
         value = self.predicate[field]
@@ -62,9 +63,11 @@ def open_command(envelope: Envelope) -> Statement:
     if form is None:
         return _opened(envelope, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
     given, event, identity, at, key, log, agency, role, seen, version, digest, name = form.groups()
-    # With so few brackets nothing is too deep, wherever it stands.
-    shallow = given.count("{") + given.count("[") <= _SHALLOW
-    arguments = parse(given.encode()) if shallow else None
+    arguments: Json = {}
+    if given != "{}":
+        # With so few brackets nothing is too deep, wherever it stands.
+        shallow = given.count("{") + given.count("[") <= _SHALLOW
+        arguments = parse(given.encode()) if shallow else None
     if not isinstance(arguments, dict) or not _is_date(at):
         return _opened(envelope, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
     predicate: dict[str, Json] = {
@@ -87,8 +90,8 @@ def open_record(envelope: Envelope) -> Statement:
         return _opened(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
     (calendar, given, command, before, log, person, prev, received, recorded, rules, seq, to,
      digest, name) = form.groups()  # fmt: skip
-    clocks: Json = {} if given == "{}" else parse(given.encode())
-    if not (_are_clocks(clocks) and _is_date(received) and _is_date(recorded)):
+    clocks: dict[str, Json] | None = _clocks(given)
+    if clocks is None or not (_is_date(received) and _is_date(recorded)):
         return _opened(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
     predicate: dict[str, Json] = {
         "calendar": calendar,
@@ -124,6 +127,8 @@ _NESTED = r"(\{[ !-\[\]-~]*\})"  # no escapes, so that no text in it can pretend
 _DIGEST = r'"([0-9a-f]{64})"'
 _AT = rf'"({_INSTANT.pattern})"'
 _COUNT = r"([1-9][0-9]{0,14})"
+_CLOCK = rf'{_TEXT}:(?:null|\{{"due":{_AT},"rule":{_TEXT},"since":{_AT}\}})'
+_CLOCKS = re.sub(r"\((?!\?)", "(?:", rf"\{{(?:{_CLOCK}(?:,{_CLOCK})*)?\}}")
 
 
 def _grammar(kind: str, predicate: str) -> re.Pattern[str]:
@@ -142,10 +147,27 @@ _COMMAND_GRAMMAR = _grammar(
 )
 _RECORD_GRAMMAR = _grammar(
     RECORD_TYPE,
-    rf'"calendar":{_TEXT},"clocks":{_NESTED},"command":{_DIGEST},"from":(?:null|{_TEXT}),'
+    rf'"calendar":{_TEXT},"clocks":({_CLOCKS}),"command":{_DIGEST},"from":(?:null|{_TEXT}),'
     rf'"log":{_TEXT},"person":{_TEXT},"prev":{_DIGEST},"received_at":{_AT},"recorded_at":{_AT},'
     rf'"rules":{_TEXT},"seq":{_COUNT},"to":{_TEXT}',
 )
+
+
+_EACH_CLOCK = re.compile(_CLOCK)
+
+
+def _clocks(given: str) -> dict[str, Json] | None:
+    """The clocks in a text of their grammar; None when they are not in the one order."""
+    if given == "{}":
+        return {}
+    clocks: dict[str, Json] = {}
+    last = ""
+    for name, due, rule, since in _EACH_CLOCK.findall(given):
+        if (clocks and name <= last) or (due and not (_is_date(due) and _is_date(since))):
+            return None
+        clocks[name] = {"due": due, "rule": rule, "since": since} if due else None
+        last = name
+    return clocks
 
 
 def _recognised(grammar: re.Pattern[str], payload: bytes) -> re.Match[str] | None:

@@ -12,6 +12,7 @@ log's founding, which all other keys hang on.
 
 import argparse
 import base64
+import errno
 import json
 import os
 import sys
@@ -21,6 +22,8 @@ from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
+
+from cryptography import x509
 
 from audit.malformed import Malformed
 from audit.note import TYPE_NAMES
@@ -95,6 +98,11 @@ def lines(
     for key, when in found.times.items():
         at = "" if when is None else say("at", time=_utc(when))
         text.append(say("signed", name=key.name, kind=TYPE_NAMES[key.type], time=at))
+    if found.stamped is not None:
+        stamp = found.stamped.stamp
+        stamped_at = stamp.time.strftime("%Y-%m-%d %H:%M:%S")
+        authority = printable(stamp.authority)
+        text.append(say("stamped", size=found.stamped.size, time=stamped_at, authority=authority))
     if found.chosen is not None:
         text.append(say("chosen", count=found.chosen))
     text += [_line(check, found, say) for check in _checks(found, order)]
@@ -190,7 +198,16 @@ def _order(options: argparse.Namespace) -> Order:
         signatures=not options.skip_signatures,
         known=tuple(path.read_bytes() for path in options.known),
         processes=options.processes or os.cpu_count() or 1,
+        roots=_roots(options.tsa_roots) if options.tsa_roots else (),
     )
+
+
+def _roots(path: Path) -> tuple[x509.Certificate, ...]:
+    """Certificates in PEM. Raises OSError."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "no certificates in PEM", str(path)) from error
 
 
 def _parser(say: Speaker) -> argparse.ArgumentParser:
@@ -199,6 +216,7 @@ def _parser(say: Speaker) -> argparse.ArgumentParser:
     parser.add_argument("--trust", type=Path, required=True, help=say("help_trust"))
     parser.add_argument("--known", type=Path, action="append", default=[], help=say("help_known"))
     parser.add_argument("--skip-signatures", action="store_true", help=say("help_skip"))
+    parser.add_argument("--tsa-roots", type=Path, help=say("help_roots"))
     parser.add_argument("--processes", type=int, default=0, help=say("help_processes"))
     parser.add_argument("--lang", choices=LANGUAGES, help=say("help_lang"))
     parser.add_argument("--json", action="store_true", help=say("help_json"))

@@ -29,14 +29,19 @@ def verify(
     skip_signatures: Annotated[  # noqa: FBT002 - a switch
         bool, typer.Option("--skip-signatures", help="opt_skip_signatures")
     ] = False,
+    tsa_roots: Annotated[
+        Path | None, typer.Option("--tsa-roots", metavar="FILE", help="opt_tsa_roots")
+    ] = None,
     log_key: _LOG_KEY = None,
     origin: Annotated[str | None, typer.Option("--origin", help="opt_origin")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="opt_quiet")] = False,  # noqa: FBT002 - a switch
 ) -> int:
     """Check every entry; status 1 when one is broken, and its name first."""
     if bundle is not None:
-        return _verify_bundle(session, bundle, trust, known or [], signatures=not skip_signatures)
-    if trust is not None or known or skip_signatures:
+        return _verify_bundle(
+            session, bundle, trust, known or [], tsa_roots, signatures=not skip_signatures
+        )
+    if trust is not None or known or skip_signatures or tsa_roots is not None:
         raise typer.BadParameter(session.texts("misuse_needs_bundle"), param_hint="BUNDLE")
     from embedded.keyring import read_origin, read_public  # noqa: PLC0415 - not for --help
 
@@ -50,7 +55,13 @@ def verify(
 
 
 def _verify_bundle(
-    session: Session, bundle: Path, trust: Path | None, known: list[Path], *, signatures: bool
+    session: Session,
+    bundle: Path,
+    trust: Path | None,
+    known: list[Path],
+    tsa_roots: Path | None,
+    *,
+    signatures: bool,
 ) -> int:
     """Offline, with nothing but the bundle and the trust file: `audit.verify`, and the rules."""
     import os  # noqa: PLC0415 - not for --help
@@ -60,7 +71,7 @@ def _verify_bundle(
     from audit.saying import Speaker  # noqa: PLC0415 - likewise
     from audit.verify import as_document, lines  # noqa: PLC0415 - likewise
     from domain.replay import Replay  # noqa: PLC0415 - likewise
-    from embedded.publishing import read_policy  # noqa: PLC0415 - likewise
+    from embedded.publishing import read_policy, read_roots  # noqa: PLC0415 - likewise
 
     if trust is None:
         raise typer.BadParameter(session.texts("misuse_needs_trust"), param_hint="--trust")
@@ -72,6 +83,7 @@ def _verify_bundle(
         signatures=signatures,
         known=tuple(path.read_bytes() for path in known),
         processes=os.cpu_count() or 1,
+        roots=read_roots(tsa_roots) if tsa_roots is not None else (),
     )
     start = time.monotonic()
     found = verify_bundle(

@@ -78,4 +78,4 @@ def _translate_titles(ctx: "Context") -> None:
     from typer import rich_utils  # noqa: PLC0415 - needed for help only
 
     for name, code in _TITLES.items():
-        setattr(rich_utils, name, texts_of(ctx)(code))
+        setattr(rich_utils, name, texts_of(ctx).template(code))

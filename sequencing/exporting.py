@@ -19,6 +19,7 @@ from audit.bundle import (
     HEADS,
     POLICY,
     README,
+    STAMPED,
     TIMESTAMP,
     HeadProofs,
     format_head_proofs,
@@ -111,7 +112,7 @@ def prove_entry(source: Source, leaf: str) -> bytes:
 @dataclass(frozen=True, slots=True)
 class Exported:
     """How many ``entries`` a bundle has. Of chosen tasks it shows that they are whole as far as the
-    first ``stated`` entries of the log go; ``later`` entries came since, and perhaps not all.
+    first ``stated`` entries of the log go; ``later`` entries of theirs came since, perhaps not all.
     """
 
     entries: int
@@ -151,10 +152,10 @@ def export_tasks(
     yet how long the task's chain is.
     """
     chains = [DIRECTORY, *dict.fromkeys(tasks)]
-    entries = dict(_entries_of(source, chains))
+    histories = dict(_entries_of(source, chains[1:]))
     stated, stating, proofs = _head_proofs(source, chains)
-    later = sum(index >= stated for index in entries)
-    entries[proofs.index] = stating
+    later = sum(index >= stated for index in histories)
+    entries = {**dict(_entries_of(source, chains[:1])), **histories, proofs.index: stating}
     needed: dict[str, bytes] = {}
 
     def read(path: str) -> bytes:
@@ -163,6 +164,9 @@ def export_tasks(
 
     reader = tile_reader(source.size, read)
     root_at(source.size, reader)
+    stamped = tree.last_stamped(source.connection, source.size)
+    if stamped is not None:
+        root_at(stamped[0].size, reader)
     with _archive(target, private=words) as write:
         _write_frame(source, write, policy, ", ".join(chains[1:]))
         write(HEADS, format_head_proofs(proofs))
@@ -216,9 +220,11 @@ def _write_frame(source: Source, write: Write, policy: bytes | None, what: str) 
     write(CHECKPOINT, source.note)
     if policy is not None:
         write(POLICY, policy)
-    stamp = tree.read_timestamp(source.connection, source.size)
-    if stamp is not None:
-        write(TIMESTAMP, stamp)
+    stamped = tree.last_stamped(source.connection, source.size)
+    if stamped is not None:
+        checkpoint, token = stamped
+        write(STAMPED, checkpoint.note)
+        write(TIMESTAMP, token)
 
 
 def _write_words(source: Source, write: Write, number: int, entries: Sequence[bytes]) -> None:

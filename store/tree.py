@@ -83,7 +83,10 @@ _COSIGNED = text("SELECT witness, lines FROM cosignature WHERE size = :size ORDE
 _STAMP = text(
     "INSERT INTO timestamp (size, token) VALUES (:size, :token) ON CONFLICT (size) DO NOTHING"
 )
-_STAMPED = text("SELECT token FROM timestamp WHERE size = :size")
+_STAMPED = text(
+    "SELECT c.size, c.note, t.token FROM timestamp AS t JOIN checkpoint AS c ON c.size = t.size"
+    " WHERE t.size <= :size ORDER BY t.size DESC LIMIT 1"
+)
 _PLACED = (
     "SELECT idx, row_number() OVER (ORDER BY idx) - 1 AS place"
     " FROM leaf JOIN entry AS e ON e.id = leaf.entry"
@@ -250,7 +253,7 @@ def add_timestamp(connection: Connection, size: int, token: bytes) -> None:
     connection.execute(_STAMP, {"size": size, "token": token})
 
 
-def read_timestamp(connection: Connection, size: int) -> bytes | None:
-    """The time-stamp of a checkpoint, when there is one."""
-    token = connection.scalar(_STAMPED, {"size": size})
-    return None if token is None else bytes(token)
+def last_stamped(connection: Connection, size: int) -> tuple[Persisted, bytes] | None:
+    """The newest stamped checkpoint of up to ``size`` entries, and its time-stamp."""
+    row = connection.execute(_STAMPED, {"size": size}).first()
+    return (Persisted(row[0], bytes(row[1])), bytes(row[2])) if row else None

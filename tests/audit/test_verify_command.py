@@ -164,6 +164,10 @@ def test_what_cannot_be_read_is_2_and_named(verify: Say, trust: Path, tmp_path: 
     status, _, complained = verify(small_log().files(), "--lang", "vi")
     assert status == MISUSE
     assert "founding" in complained
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(b"no certificate")
+    status, _, complained = verify(small_log().files(), "--tsa-roots", str(roots))
+    assert (status, complained) == (MISUSE, f"Can't read {roots}: no certificates in PEM\n")
     trust.unlink()
     assert verify(small_log().files())[0] == MISUSE
 
@@ -244,8 +248,8 @@ def test_a_bar_is_drawn_on_a_terminal_and_wiped_away_in_the_end(
 
 
 _FACTS = """
-chain chains count done entries erased finding holder index kind name of opened path percent rate
-reason root seconds seq size time
+authority chain chains count done entries erased finding holder index kind name of opened path
+percent rate reason root seconds seq size time
 """
 
 

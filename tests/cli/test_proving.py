@@ -14,6 +14,7 @@ from cli import status
 from cli.main import main
 from store.engine import writing
 from tests.cli.shell import Make, Shell, open_door
+from tests.support.authority import authority_of, certify, key
 from tests.support.copying import copied, execute_as_superuser
 from tests.support.publishing import Published, published
 from tests.support.world import World, key_of
@@ -97,7 +98,7 @@ def test_one_task_travels_with_the_proof_that_it_is_whole(
     log_of(kept).publish()
     for command in (["prove", "D1-2"], ["export", "two.zip", "--task", "D1-2"]):
         assert kept("audit", *command, language="en") == 0
-        assert "1 came later" in kept.said
+        assert "Of its entries, 1 came later" in kept.said
     assert auditor("audit", "verify", "two.zip", "--trust", str(trust)) == 0
 
 
@@ -310,6 +311,11 @@ def test_a_bundle_is_verified_with_a_trust_file_only_and_its_options_need_a_bund
     known.write_text(kept.said)
     assert kept(*wrong, str(trust), "--known", str(known)) == 0
     assert kept(*wrong, str(trust), "--skip-signatures") == 0
+    roots = tmp_path / "roots.pem"
+    stamped = (*wrong, str(trust), "--tsa-roots", str(roots))
+    assert kept.json(*stamped)["refused"] == "certificates_unreadable"
+    roots.write_bytes(certify("Root", key("p256"), extensions=authority_of()).pem)
+    assert kept.json(*stamped)["findings"][0]["code"] == "timestamp_missing"
 
 
 def test_findings_in_a_bundle_are_sentences_in_ones_own_language(

@@ -67,10 +67,12 @@ def started() -> Iterator[list[Up]]:
             os.close(up.terminal)
 
 
-def start(started: list[Up], data: Path, *arguments: str, terminal: bool = False) -> Up:
+def start(
+    started: list[Up], data: Path, *arguments: str, terminal: bool = False, verb: str = "up"
+) -> Up:
     """Start `dondoc up` on a data directory, on a terminal of its own or with its log in a file."""
     output = data.with_name(f"{data.name}.{len(started)}.log")
-    command = [*COMMAND, "--lang", "en", "--data", str(data), "up", *arguments]
+    command = [*COMMAND, "--lang", "en", "--data", str(data), verb, *arguments]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
     ours = theirs = None
     if terminal:

@@ -379,17 +379,22 @@ def test_a_checkpoint_is_stamped_now_and_then_and_the_stamp_goes_into_the_bundle
             publisher.step()
             size = shown_size(log)
             assert len(asked) == 2
+            log.world.assigned("T-2")
+            publisher.step()
+    target = tmp_path / "log.zip"
     with log.world.engine.connect() as connection:
-        token = tree.read_timestamp(connection, size)
-        assert tree.read_timestamp(connection, size - 1) is None
+        stamped = tree.last_stamped(connection, shown_size(log))
+        assert tree.last_stamped(connection, size - 1) is None
         source = open_source(connection, log.files)
-        target = tmp_path / "log.zip"
         export_log(source, target, words=False, policy=None, progress=lambda *_: None)
-    assert token is not None
-    text = parse_note(source.note).text.encode()
-    assert check_token(token, text, [root.certificate]).authority == "CN=TSA,C=VN"
-    assert token in target.read_bytes()
-    assert verify_bundle(Order(target, log.policy, None)).ok
+    assert stamped is not None
+    assert stamped[0].size == size < shown_size(log)
+    text = parse_note(stamped[0].note).text.encode()
+    assert check_token(stamped[1], text, [root.certificate]).authority == "CN=TSA,C=VN"
+    report = verify_bundle(Order(target, log.policy, None, roots=(root.certificate,)))
+    assert report.ok, report.report.findings
+    assert report.stamped is not None
+    assert report.stamped.size == size
 
 
 def test_new_checkpoint_keys_sign_from_their_entries_on_and_an_old_trust_file_follows(
