@@ -17,7 +17,7 @@ _UNITS = {"READ_MODEL": "checked_tasks", "CHECKPOINT": "checked_checkpoints"}
 _LOG_KEY = Annotated[Path | None, typer.Option("--log-key", metavar="FILE", help="opt_log_key")]
 
 
-def verify(
+def verify(  # noqa: PLR0913, PLR0917 - one for each option
     session: Session,
     bundle: Annotated[
         Path | None, typer.Argument(metavar="[BUNDLE]", help="opt_bundle", show_default=False)
@@ -189,6 +189,8 @@ def _show_disputed(session: Session, report: "Report", *, quiet: bool) -> None:
 
 def _finding(session: Session, finding: "Finding") -> str:
     """Which entry, and what is wrong with it; number and code too, for who looks them up."""
+    from audit.report import printable  # noqa: PLC0415 - not for --help
+
     texts, code = session.texts, f"finding_{finding.code}"
     if code not in texts:
         # Codes of the format and of the rules: `dondoc` says there what to do, here what happened.
@@ -199,7 +201,7 @@ def _finding(session: Session, finding: "Finding") -> str:
     if finding.chain:
         leaf = finding.leaf[:12]
         where = texts("finding_where", chain=finding.chain, seq=finding.seq, leaf=leaf)
-    return f"{where}: {what}{detail} [{finding.check.value} {finding.code}]"
+    return printable(f"{where}: {what}{detail} [{finding.check.value} {finding.code}]")
 
 
 def _document(origin: str, key: "PublicKey", report: "Report") -> dict[str, Any]:

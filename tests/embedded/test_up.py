@@ -33,7 +33,8 @@ class Up:
     def ready(self) -> dict[str, str]:
         """Wait until it says that it is ready; the addresses it wrote down."""
         deadline = time.monotonic() + SECONDS
-        while "ready" not in self.said():
+        # Other lines may hold the word, too: "already".
+        while "] ready" not in self.said() or not (self.data / "running.json").exists():
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.05)
