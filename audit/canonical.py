@@ -46,12 +46,10 @@ def parse(data: bytes) -> Json:
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise Malformed("not_json", type(error).__name__) from error
     value, end = found
-    if end != len(text):
-        raise Malformed("not_json", "more than one value")
     # What `_check` looks for needs a character beyond ASCII, or this many brackets.
     if not text.isascii() or text.count("{") + text.count("[") > MAX_DEPTH:
         _check(value, MAX_DEPTH)
-    if _ENCODER.encode(value) != text:
+    if end != len(text) or _ENCODER.encode(value) != text:
         raise _reason(text, value)
     return value
 
@@ -103,6 +101,8 @@ def _reason(text: str, value: Json) -> Malformed:
     try:
         json.loads(text, object_pairs_hook=_without_duplicates)
         _check(value, MAX_DEPTH)
+    except json.JSONDecodeError:
+        return Malformed("not_json", "more than one value")
     except Malformed as error:
         return error
     return Malformed("not_canonical")

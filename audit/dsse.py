@@ -111,8 +111,9 @@ def decode_written(written: bytes) -> bytes:
         data = binascii.a2b_base64(written, strict_mode=True)
     except binascii.Error as error:
         raise Malformed("base64") from error
-    # The bits that the last character has too many of may be anything for the decoder.
+    # The bits that the last character has too many of may be anything for the decoder, and it
+    # takes a lone "=" behind whole groups of four.
     padding = written[-2:].count(b"=")
-    if padding and written[-padding - 1] not in _LAST[padding]:
+    if len(written) % 4 or (padding and written[-padding - 1] not in _LAST[padding]):
         raise Malformed("base64_not_canonical")
     return data
