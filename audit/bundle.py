@@ -179,7 +179,9 @@ class _Folder:
         if not path.is_file():
             raise FileNotFoundError(name)
         with path.open("rb") as file:
-            return _within(name, file.read(limit + 1), limit)
+            # Room for what is there, not for the most that might be.
+            size = os.fstat(file.fileno()).st_size
+            return _within(name, file.read(min(size, limit) + 1), limit)
 
 
 def _within(name: str, data: bytes, limit: int) -> bytes:
