@@ -21,11 +21,6 @@ hypothesis.settings.register_profile("dondoc", deadline=None)
 hypothesis.settings.load_profile("dondoc")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: one that begins last keeps a worker busy while the others are idle."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
-
-
 @pytest.fixture(scope="session", name="postgres")
 def _postgres() -> Iterator[PostgresServer]:
     with postgres_server() as server:

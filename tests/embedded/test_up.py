@@ -135,7 +135,6 @@ def becomes_free(address: str, seconds: float = 30) -> bool:
     return True
 
 
-@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_thirty_starts_and_stops_leave_nothing_behind(started: list[Up], tmp_path: Path) -> None:
     data = tmp_path / "data"

@@ -1,0 +1,24 @@
+"""One at a time: whoever starts everything takes the usual ports, if they are free."""
+
+import fcntl
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_WAIT_SECONDS = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Waiting for one's turn is no failure."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(_WAIT_SECONDS), append=False)
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    with (Path(tempfile.gettempdir()) / "dondoc-tests.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
