@@ -12,7 +12,7 @@ The ``keyid`` in an envelope is a hint for finding the key, never a reason to tr
 
 import base64
 import binascii
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from audit.canonical import Json
 from audit.keys import PrivateKey, PublicKey
@@ -22,15 +22,17 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _BEFORE_LENGTH = b"DSSEv1 %d %b " % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode())
 _ENVELOPE_FIELDS = {"payload", "payloadType", "signatures"}
 _SIGNATURE_FIELDS = {"keyid", "sig"}
-_LAST = {1: b"AEIMQUYcgkosw048", 2: b"AQgw"}
-"""What may stand before so much padding: characters whose lower bits, which say nothing, are 0."""
+_LAST = (
+    *(bytes([last]) + b"==" for last in b"AQgw"),
+    *(bytes([last]) + b"=" for last in b"AEIMQUYcgkosw048"),
+)
+"""What padding may stand behind: characters whose lower bits, which say nothing, are 0."""
 
 _MIN_SIGNATURE_BYTES, _MAX_SIGNATURE_BYTES = 64, 512
 """Ed25519 to RSA of 4096 bits. How long a key's signature must be, the key itself knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     payload: bytes
     keyid: str
     signature: bytes
@@ -113,7 +115,6 @@ def decode_written(written: bytes) -> bytes:
         raise Malformed("base64") from error
     # The bits that the last character has too many of may be anything for the decoder, and it
     # takes a lone "=" behind whole groups of four.
-    padding = written[-2:].count(b"=")
-    if len(written) % 4 or (padding and written[-padding - 1] not in _LAST[padding]):
+    if len(written) % 4 or (written.endswith(b"=") and not written.endswith(_LAST)):
         raise Malformed("base64_not_canonical")
     return data

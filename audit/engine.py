@@ -26,9 +26,10 @@ out among several runs: each is given the directory, and those chains that are i
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from audit.canonical import Json
 from audit.commitment import Opening, is_commitment
@@ -50,6 +51,9 @@ from audit.report import MAX_FINDINGS, Check, Finding, Head, Report
 
 _TASK_PREFIX = "task:"
 _MAX_DETAIL = 300
+_ABOUT_ONE = (Check.RECORD_SIGNATURE, Check.COMMAND_SIGNATURE, Check.FORM, Check.BINDING)
+_ORDER = (*_ABOUT_ONE, Check.CHAIN, Check.ONCE, Check.OPENINGS, Check.RULES)
+"""As they are passed: a statement is read only after its signature is known to be good."""
 ABOUT_THE_LOG = frozenset({DIRECTORY, ATTESTATIONS})
 """Chains that are no task's. Their records have no states: they say null and "recorded"."""
 _NO_TASKS = frozenset(_TASK_PREFIX + name for name in ("", *ABOUT_THE_LOG))
@@ -114,15 +118,13 @@ class _Broken(Exception):
 
     def __init__(
         self,
+        check: Check,
         code: str,
         detail: str = "",
         *,
-        check: Check | None = None,
         missing: tuple[int, str] | None = None,
     ) -> None:
-        """``check`` where it is not the one under way. ``missing`` is the seq and leaf of another
-        entry to be named: one that is not there.
-        """
+        """``missing`` is the seq and leaf of another entry to be named: one that is not there."""
         super().__init__(code)
         self.check = check
         self.code = code
@@ -141,19 +143,15 @@ class _Last:
     recorded_at: str
 
 
-@dataclass(slots=True)
-class _Opened:
+class _Opened(NamedTuple):
     """An entry with both statements read, once its signatures are known to be good."""
 
+    chain: str
     command: Statement
     record: Statement
     digest: str
     holder: Holder
     change: Change
-
-    @property
-    def chain(self) -> str:
-        return self.command.subject.name.removeprefix(_TASK_PREFIX)
 
     @property
     def arguments(self) -> Mapping[str, Json]:
@@ -173,8 +171,9 @@ class Run:
         self._anchors = anchors
         self._openings = openings
         self._judge = judge
-        self._passed = [0] * (len(Check) + 1)
-        self._uncounted = [0] * (len(Check) + 1)
+        self._complete = 0
+        self._signed_only = 0
+        self._failed: Counter[Check] = Counter()
         self._last: dict[str, _Last] = {}
         self._commands = CommandIds()
         self._broken: dict[str, Finding] = {}
@@ -182,7 +181,6 @@ class Run:
         self._skipped = 0
         self._opened = 0
         self._erased = 0
-        self._stage = Check.FORM
         self._seq: object = 0
 
     def take(self, stored: Stored, index: int | None = None) -> None:
@@ -195,9 +193,10 @@ class Run:
             return
         self._seq = stored.seq
         try:
-            self._check(_stored_bytes(stored), leaf, stored, index, self._passed)
+            self._check(_stored_bytes(stored), leaf, stored, index, counted=True)
+            self._complete += 1
         except (_Broken, Malformed) as error:
-            self._find(error, chain, leaf, index)
+            self._failed[self._find(error, chain, leaf, index)] += 1
 
     def take_published(
         self,
@@ -220,17 +219,18 @@ class Run:
             return
         self._seq = 0
         try:
-            passed = self._passed if counted else self._uncounted
             if alone:
-                self._check_signed(parse_entry(data), passed)
+                self._check_signed(data)
+                self._signed_only += counted
             else:
-                self._check(data, leaf, None, index, passed)
+                self._check(data, leaf, None, index, counted=counted)
+                self._complete += counted
         except (_Broken, Malformed) as error:
-            self._find(error, chain, leaf, index)
+            self._failed[self._find(error, chain, leaf, index)] += counted
 
     def report(self) -> Report:
         """What was found so far."""
-        passed = {check: self._passed[check] for check in Check if check <= Check.RULES}
+        passed = self._passed()
         for found in self._commands.repeated():
             passed[Check.ONCE] -= 1
             known = self._broken.get(found.chain)
@@ -242,6 +242,7 @@ class Run:
         return Report(
             entries=self.entries,
             passed=passed,
+            chains=len(self._last.keys() | self._broken.keys()),
             heads={chain: Head(last.seq, last.leaf) for chain, last in self._last.items()},
             broken=dict(self._broken),
             skipped=self._skipped,
@@ -250,15 +251,33 @@ class Run:
             findings=tuple(self._broken[chain] for chain in self._order[:MAX_FINDINGS]),
         )
 
-    def _find(self, error: "_Broken | Malformed", chain: str, leaf: str, index: int | None) -> None:
-        check, seq = self._stage, self._seq
+    def _passed(self) -> dict[Check, int]:
+        """How many entries passed each check: those that passed all, or failed a later one."""
+        made = dict.fromkeys(_ORDER, self._complete)
+        made |= dict.fromkeys(_ABOUT_ONE, self._complete + self._signed_only)
+        if self._openings is None:
+            made[Check.OPENINGS] = 0
+        if self._judge is None:
+            made[Check.RULES] = 0
+        for failed, entries in self._failed.items():
+            # What has no form may not have come as far as its signatures.
+            for check in _ORDER[: _ORDER.index(failed)] if failed is not Check.FORM else ():
+                made[check] += entries
+        return made
+
+    def _find(
+        self, error: "_Broken | Malformed", chain: str, leaf: str, index: int | None
+    ) -> Check:
+        """Note what is wrong. Returns the check that failed."""
+        check, seq = Check.FORM, self._seq
         if isinstance(error, _Broken):
-            check = error.check or check
+            check = error.check
             seq, leaf = error.missing or (seq, leaf)
         number = seq if type(seq) is int else 0
         self._note(
             Finding(check, error.code, chain, number, leaf, error.detail[:_MAX_DETAIL], index)
         )
+        return check
 
     def _note(self, finding: Finding) -> None:
         if finding.chain not in self._broken:
@@ -266,61 +285,44 @@ class Run:
         self._broken[finding.chain] = finding
 
     def _check(
-        self, data: bytes, leaf: str, stored: Stored | None, index: int | None, passed: list[int]
+        self, data: bytes, leaf: str, stored: Stored | None, index: int | None, *, counted: bool
     ) -> None:
-        """All checks, in their order. `_stage` is the one under way: whatever is malformed then,
-        did not pass it.
-        """
-        self._stage = Check.FORM
-        opened = self._check_signed(parse_entry(data), passed)
+        """All checks, in their order."""
+        opened = self._check_signed(data)
         if stored is not None:
             _check_columns(stored, opened, data)
-        self._stage = Check.CHAIN
         record, chain = opened.record, opened.chain
         last = self._last.get(chain)
+        predicate = record.predicate
         _check_chain(chain, opened, last)
-        passed[Check.CHAIN] += 1
-        passed[Check.ONCE] += 1
-        seq = _seq(record)
-        if passed is self._passed:  # else another run looks for repetitions in this chain
+        seq = predicate["seq"]
+        if counted:  # else another run looks for repetitions in this chain
             self._commands.add(opened.command.predicate["id"], chain, seq, leaf, index)
         if self._openings is not None:
-            self._stage = Check.OPENINGS
             self._check_openings(leaf, opened)
-            passed[Check.OPENINGS] += 1
         if self._judge is not None:
-            self._stage = Check.RULES
             self._check_rules(self._judge, leaf, opened)
-            passed[Check.RULES] += 1
         if opened.change:
             self.keyring.follow(opened.change)
-        predicate = record.predicate
         self._last[chain] = _Last(
             seq, leaf, record.subject.digest, predicate["to"], predicate["recorded_at"]
         )
 
-    def _check_signed(self, entry: Entry, passed: list[int]) -> _Opened:
+    def _check_signed(self, data: bytes) -> _Opened:
         """Checks 1 to 4: all that can be said of an entry by itself."""
-        self._stage = Check.RECORD_SIGNATURE
+        entry = parse_entry(data)
         log_key = self.keyring.log_key or self._anchors.log_key or _log_key_founded(entry)
         if not entry.record.verify(log_key):
-            raise _Broken("record_signature_wrong")
-        passed[Check.RECORD_SIGNATURE] += 1
-        self._stage = Check.FORM
+            raise _Broken(Check.RECORD_SIGNATURE, "record_signature_wrong")
         record = open_record(entry.record)
         if type(self._seq) is not int or not self._seq:
             self._seq = _seq(record)
         opened = self._open(entry, record, log_key)
-        passed[Check.FORM] += 1
-        passed[Check.COMMAND_SIGNATURE] += 1
-        self._stage = Check.BINDING
         self._check_binding(opened)
-        passed[Check.BINDING] += 1
         return opened
 
     def _open(self, entry: Entry, record: Statement, log_key: PublicKey) -> _Opened:
         """Check 3. A statement is read only after its signature is known to be good."""
-        self._stage = Check.COMMAND_SIGNATURE
         envelope, received_at = entry.command, record.predicate["received_at"]
         signed = envelope.signed_bytes
         digest = hashlib.sha256(signed).hexdigest()
@@ -330,49 +332,53 @@ class Run:
             # The first entry of a log brings its own key. That the log's key vouches for it is
             # all there is to say for it: so it must be the very command that the record names.
             if record.predicate["command"] != digest:
-                raise _Broken("command_not_as_recorded", check=Check.BINDING)
+                raise _Broken(Check.BINDING, "command_not_as_recorded")
             holder = self._founder(open_command(envelope), record, log_key)
         if envelope.keyid != holder.key.id or not holder.key.verify(envelope.signature, signed):
-            raise _Broken("command_signature_wrong", f"key of {holder.name}")
-        self._stage = Check.FORM
+            detail = f"key of {holder.name}"
+            raise _Broken(Check.COMMAND_SIGNATURE, "command_signature_wrong", detail)
         command = open_command(envelope)
-        self._stage = Check.COMMAND_SIGNATURE
         chain, event = command.subject.name, command.predicate["event"]
         if not holder.may_sign(chain, event):
             detail = f"{holder.purpose} key of {holder.name}, event {event}"
-            raise _Broken("key_of_other_purpose", detail)
+            raise _Broken(Check.COMMAND_SIGNATURE, "key_of_other_purpose", detail)
         change: Change = ()
         if chain == DIRECTORY:
-            change = self.keyring.check(event, _arguments(command), received_at)
-        return _Opened(command, record, digest, holder, change)
+            change = self._change(event, _arguments(command), received_at)
+        return _Opened(chain.removeprefix(_TASK_PREFIX), command, record, digest, holder, change)
+
+    def _change(self, event: str, arguments: Mapping[str, Json], received_at: str) -> Change:
+        try:
+            return self.keyring.check(event, arguments, received_at)
+        except Malformed as error:
+            raise _Broken(Check.COMMAND_SIGNATURE, error.code, error.detail) from error
 
     def _holder(self, key: str, received_at: str) -> Holder:
         """Whose key it is. The order of the log decides whether it counts; time only ends it."""
         holder = self.keyring.holder(key)
         if holder is None:
-            raise _Broken(self.keyring.why_not(key), self._uncounted_key(key))
+            code = self.keyring.why_not(key)
+            raise _Broken(Check.COMMAND_SIGNATURE, code, self._uncounted_key(key))
         if holder.not_after is not None and holder.has_expired(received_at):
             detail = f"received {received_at}, the certificate ended {holder.not_after}"
-            raise _Broken("certificate_expired", detail)
+            raise _Broken(Check.COMMAND_SIGNATURE, "certificate_expired", detail)
         return holder
 
     def _founder(self, command: Statement, record: Statement, log_key: PublicKey) -> Holder:
         if command.subject.name != DIRECTORY:
-            raise _Broken("log_not_founded", "no directory entry before")
+            detail = "no directory entry before"
+            raise _Broken(Check.COMMAND_SIGNATURE, "log_not_founded", detail)
         if _seq(record) != 1:
             # Without its first entry the directory has no key that could sign the others.
-            missing = (1, "")
-            raise _Broken(
-                "entry_missing", "the directory's first", check=Check.CHAIN, missing=missing
-            )
+            detail = "the directory's first"
+            raise _Broken(Check.CHAIN, "entry_missing", detail, missing=(1, ""))
         holders = _founded(command)
         founding = self._anchors.founding
         if founding is not None and header_of(command) != founding:
-            raise _Broken("founding_differs")
+            raise _Broken(Check.COMMAND_SIGNATURE, "founding_differs")
         if holders[Purpose.LOG].key != log_key:
-            raise _Broken(
-                "log_key_differs", "the founding names another", check=Check.RECORD_SIGNATURE
-            )
+            detail = "the founding names another"
+            raise _Broken(Check.RECORD_SIGNATURE, "log_key_differs", detail)
         return holders[Purpose.ADMINISTRATOR]
 
     def _uncounted_key(self, key: str) -> str:
@@ -383,46 +389,40 @@ class Run:
 
     def _check_binding(self, opened: _Opened) -> None:
         command, record = opened.command.predicate, opened.record.predicate
-        subject, stated, origin = (
-            opened.command.subject,
-            opened.record.subject,
-            self._anchors.origin,
-        )
-        name, header = subject.name, subject.digest
-        code = ""
-        if not name.startswith(_TASK_PREFIX):
-            code = "" if name in ABOUT_THE_LOG else "subject_unknown"
-        elif name in _NO_TASKS:
+        subject, origin = opened.command.subject, self._anchors.origin
+        name = subject.name
+        if name in _NO_TASKS or not (name.startswith(_TASK_PREFIX) or name in ABOUT_THE_LOG):
             code = "subject_unknown"
-        if record["command"] != opened.digest:
-            code = code or "command_not_as_recorded"
-        elif (name, header) != (stated.name, stated.digest):
-            code = code or "subject_differs"
+        elif record["command"] != opened.digest:
+            code = "command_not_as_recorded"
+        elif subject != opened.record.subject:
+            code = "subject_differs"
         elif command["log"] != origin or record["log"] != origin:
-            code = code or "other_log"
+            code = "other_log"
         elif command["key"] != opened.holder.key.id:
-            code = code or "key_differs"
+            code = "key_differs"
         elif record["person"] != opened.holder.name:
-            code = code or "person_differs"
-        if code:
-            raise _Broken(code, f"these are the bytes of {name} entry {record['seq']}")
+            code = "person_differs"
+        else:
+            return
+        detail = f"these are the bytes of {name} entry {record['seq']}"
+        raise _Broken(Check.BINDING, code, detail)
 
     def _check_openings(self, leaf: str, opened: _Opened) -> None:
         assert self._openings is not None  # noqa: S101 - `_check` asked
-        commitments = {
-            field: value
-            for field, value in opened.arguments.items()
-            if isinstance(value, str) and is_commitment(value)
-        }
         try:
             found = self._openings(leaf)
         except (TypeError, ValueError) as error:  # nothing guards what stands beside the log
-            raise _Broken("opening_unreadable", str(error)) from error
+            raise _Broken(Check.OPENINGS, "opening_unreadable", str(error)) from error
+        arguments = opened.command.predicate["arguments"]
+        if not arguments and not found:
+            return
+        commitments = {field: text for field, text in arguments.items() if is_commitment(text)}
         for field, opening in found.items():
             if field not in commitments:
-                raise _Broken("opening_unasked", field)
+                raise _Broken(Check.OPENINGS, "opening_unasked", field)
             if opening.field != field or not _opens(opening, commitments[field]):
-                raise _Broken("opening_wrong", field)
+                raise _Broken(Check.OPENINGS, "opening_wrong", field)
         self._opened += len(found)
         self._erased += len(commitments) - len(found)
 
@@ -434,7 +434,7 @@ class Run:
             code = getattr(error, "code", None)
             known = code if isinstance(code, str) else "judge_failed"
             detail = str(error) if isinstance(code, str) else f"{type(error).__name__}: {error}"
-            raise _Broken(known, detail) from error
+            raise _Broken(Check.RULES, known, detail) from error
 
     def _explain_gap(self, finding: Finding, seq: object, leaf: str) -> None:
         """An entry that was missing and comes later was moved, not removed."""
@@ -444,29 +444,30 @@ class Run:
 
 def _check_chain(chain: str, opened: _Opened, last: _Last | None) -> None:
     """Check 5: the entry hangs on the one before it."""
-    record, seq = opened.record.predicate, _seq(opened.record)
-    expected = last.seq + 1 if last else 1
+    record = opened.record.predicate
+    seq, expected = record["seq"], last.seq + 1 if last else 1
     if seq > expected:
         detail = f"entry {seq} stands where {expected} should"
         leaf = opened.record.text("prev") if seq == expected + 1 else ""
-        raise _Broken("entry_missing", detail, missing=(expected, leaf))
+        raise _Broken(Check.CHAIN, "entry_missing", detail, missing=(expected, leaf))
     if seq < expected:
-        raise _Broken("entry_repeated", f"entry {expected} should stand here")
+        raise _Broken(Check.CHAIN, "entry_repeated", f"entry {expected} should stand here")
     if record["prev"] != (last.leaf if last else NO_PREVIOUS):
-        raise _Broken("prev_differs", "it does not hang on the entry before it")
+        raise _Broken(Check.CHAIN, "prev_differs", "it does not hang on the entry before it")
     before = last.to if last and chain not in ABOUT_THE_LOG else None
     if record["from"] != before:
-        raise _Broken("from_differs", f"{record['from']}, it was {before}")
+        raise _Broken(Check.CHAIN, "from_differs", f"{record['from']}, it was {before}")
     header = last.header if last else header_of(opened.command)
     if opened.command.subject.digest != header:
-        raise _Broken("header_differs", "the chain began with another header")
+        raise _Broken(Check.CHAIN, "header_differs", "the chain began with another header")
     # Instants have one width, so that the order of the text is that of time.
     received, recorded = record["received_at"], record["recorded_at"]
     if received > recorded:
-        raise _Broken("recorded_before_received", f"received {received}, recorded {recorded}")
+        detail = f"received {received}, recorded {recorded}"
+        raise _Broken(Check.CHAIN, "recorded_before_received", detail)
     if last and recorded < last.recorded_at:
         detail = f"recorded {recorded}, the entry before {last.recorded_at}"
-        raise _Broken("recorded_before_previous", detail)
+        raise _Broken(Check.CHAIN, "recorded_before_previous", detail)
 
 
 def _check_columns(stored: Stored, opened: _Opened, data: bytes) -> None:
@@ -481,7 +482,8 @@ def _check_columns(stored: Stored, opened: _Opened, data: bytes) -> None:
     )
     for code, found, expected in pairs:
         if found != expected:
-            raise _Broken(code, f"these are the bytes of {opened.chain} entry {record['seq']}")
+            detail = f"these are the bytes of {opened.chain} entry {record['seq']}"
+            raise _Broken(Check.BINDING, code, detail)
 
 
 def _stored_bytes(stored: Stored) -> bytes:
@@ -489,9 +491,9 @@ def _stored_bytes(stored: Stored) -> bytes:
     # A damaged or hostile database may hold anything in any column.
     texts = (stored.chain, stored.prev, stored.leaf, stored.command)
     if type(stored.seq) is not int or not all(isinstance(text, str) for text in texts):
-        raise _Broken("stored_columns_malformed", check=Check.FORM)
+        raise _Broken(Check.FORM, "stored_columns_malformed")
     if not isinstance(stored.data, bytes | bytearray | memoryview):
-        raise _Broken("stored_columns_malformed", "data", check=Check.FORM)
+        raise _Broken(Check.FORM, "stored_columns_malformed", "data")
     return bytes(stored.data)
 
 
@@ -503,7 +505,7 @@ def _log_key_founded(entry: Entry) -> PublicKey:
     try:
         return _founded(open_command(entry.command))[Purpose.LOG].key
     except Malformed as error:
-        raise _Broken("log_not_founded", error.code) from error
+        raise _Broken(Check.RECORD_SIGNATURE, "log_not_founded", error.code) from error
 
 
 def _founded(command: Statement) -> Mapping[str, Holder]:

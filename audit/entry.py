@@ -39,7 +39,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from audit.canonical import JsonLike, canonical, parse, written
 from audit.dsse import (
@@ -100,8 +100,7 @@ _ENVELOPE = (
 _FORM = re.compile(rb'\{"command":%b,"record":%b,"v":1\}' % (_ENVELOPE, _ENVELOPE))
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A command and its record, as signed. `leaf` names the entry everywhere."""
 
     command: Envelope
@@ -130,9 +129,8 @@ def parse_entry(data: bytes) -> Entry:
     form = _FORM.fullmatch(data)
     if form is None:
         return _parsed(data)
-    command, record = form.group(1, 2, 3), form.group(4, 5, 6)
     try:
-        return Entry(_envelope(*command), _envelope(*record))
+        return Entry(_envelope(*form.group(1, 2, 3)), _envelope(*form.group(4, 5, 6)))
     except Malformed:
         return _parsed(data)
 

@@ -11,12 +11,11 @@ the others hang on that one by their hashes. So the history of *one* task is sho
 without showing any other.
 """
 
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
-from audit.canonical import canonical
+from audit.canonical import check_text, written
 from audit.malformed import Malformed
 from audit.merkle import (
     EMPTY_ROOT,
@@ -54,8 +53,9 @@ class HeadProof:
 
 
 def head_leaf(chain: str, count: int, head: str) -> bytes:
-    """The bytes of a leaf."""
-    return canonical({"chain": chain, "count": count, "head": head})
+    """The bytes of a leaf. Raises Malformed for a chain that no entry could name."""
+    check_text(chain)
+    return b'{"chain":%b,"count":%d,"head":%b}' % (written(chain), count, written(head))
 
 
 def heads_root(heads: Heads) -> bytes:
@@ -90,34 +90,42 @@ def _reader(heads: Heads) -> HashReader:
 class HeadsFollower:
     """The heads while a log is read entry by entry, and what they were a little earlier.
 
-    An entry that states the heads comes after the entries that it speaks of, with others between.
+    An entry that states the heads comes after the entries that it speaks of, with others between:
+    the latest ones wait until it is known on which side of a statement they are.
     """
 
     def __init__(self, reach: int = 1 << 16) -> None:
         """``reach``: how many entries may lie between."""
-        self._heads: dict[str, tuple[int, str]] = {}
-        self._before: deque[tuple[str, tuple[int, str] | None]] = deque(maxlen=reach)
+        self._reach = reach
+        self._heads: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._chains: list[str] = []
+        self._leaves: list[str] = []
         self.size = 0
 
-    def follow(self, chain: str, leaf: str) -> None:
-        """The next entry of the log; ``leaf`` is its hash in hex."""
-        before = self._heads.get(chain)
-        self._before.append((chain, before))
-        self._heads[chain] = (before[0] + 1 if before else 1, leaf)
-        self.size += 1
+    def follow(self, chains: Sequence[str], leaves: Sequence[str]) -> None:
+        """The next entries of the log: the chain of each, and its hash in hex."""
+        self._chains += chains
+        self._leaves += leaves
+        self.size += len(chains)
+        if len(self._chains) >= 2 * self._reach:
+            self._settle(len(self._chains) - self._reach)
 
     def stated(self, size: int) -> tuple[int, bytes]:
         """How many chains the first ``size`` entries had, and the root over their heads.
 
-        Raises Malformed when that is ahead, or too long ago.
+        Asked for larger and larger sizes. Raises Malformed when one is ahead, or too long ago.
         """
-        back = self.size - size
-        if not 0 <= back <= len(self._before):
+        settled = self.size - len(self._chains)
+        if not settled <= size <= self.size or self.size - size > self._reach:
             raise Malformed("heads_out_of_reach", f"of {size}, at {self.size}")
-        heads: dict[str, tuple[int, str]] = dict(self._heads)
-        for chain, before in islice(reversed(self._before), back):
-            if before is None:
-                del heads[chain]
-            else:
-                heads[chain] = before
+        self._settle(size - settled)
+        heads = {chain: (self._counts[chain], leaf) for chain, leaf in self._heads.items()}
         return len(heads), heads_root(heads)
+
+    def _settle(self, entries: int) -> None:
+        """So many of those that wait are before every statement that may come."""
+        chains, leaves = self._chains[:entries], self._leaves[:entries]
+        self._heads.update(zip(chains, leaves, strict=True))
+        self._counts.update(chains)
+        del self._chains[:entries], self._leaves[:entries]

@@ -321,6 +321,7 @@ def _sum(reports: Sequence[Report]) -> Report:
     first = sorted(broken.values(), key=lambda finding: finding.index or 0)
     return Report(
         entries=sum(each.entries for each in reports),
+        chains=sum(each.chains for each in reports),
         passed={
             check: sum(each.passed.get(check, 0) for each in reports)
             for check in Check

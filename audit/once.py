@@ -59,7 +59,7 @@ class CommandIds:
         chains = list(self._chains)
         runs: list[Iterator[bytes]] = [iter(sorted(self._items))]
         runs += (self._stored(start, end) for start, end in pairwise([0, *self._ends]))
-        for before, item in pairwise(merge(*runs)):
+        for before, item in pairwise(merge(*runs) if self._ends else runs[0]):
             if before[:_SAME] == item[:_SAME]:
                 number, identity, place, seq, leaf = _ITEM.unpack(item)
                 index = None if place == _NO_INDEX else place

@@ -88,6 +88,7 @@ class Report:
     """
 
     entries: int
+    chains: int
     passed: Mapping[Check, int]
     heads: Mapping[str, Head]
     broken: Mapping[str, Finding]
@@ -106,10 +107,6 @@ class Report:
     def first(self) -> Finding | None:
         """The finding to look at: those after it may be its consequences."""
         return self.findings[0] if self.findings else None
-
-    @property
-    def chains(self) -> int:
-        return len(self.heads.keys() | self.broken.keys())
 
 
 def check_read_model(

@@ -28,7 +28,7 @@ STATED = "heads"
 """The event of an entry that states the heads of all chains."""
 
 DIGITS = 2 * HASH_BYTES
-NOTHING = Report(0, {}, {}, {}, 0, 0, 0, ())
+NOTHING = Report(0, 0, {}, {}, {}, 0, 0, 0, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,7 @@ class _Work:
             self._hashed += self._compare(number, entries, tile)
         if self._run is not None:
             self._words = self._read_words(number, tile, report=mine)
-            for at, data in enumerate(entries):
-                self._take(self._run, number * WIDTH + at, data, tile)
+            self._take(self._run, number * WIDTH, entries, _digits_in(tile, width))
         return width
 
     def done(self) -> Done:
@@ -158,35 +157,35 @@ class _Work:
         if run is None:
             nobody = Keys((), frozenset(), {}, {})
             return Done(NOTHING, nobody, self._hashed, self._stated, findings)
-        report = run.report()
+        # Nobody asks where the chains end, and there are many of them.
+        report = replace(run.report(), heads={})
         if self._share.number:
             # The first share tells what is wrong with the directory, once for all.
             broken = {chain: each for chain, each in report.broken.items() if chain != DIRECTORY}
             found = tuple(each for each in report.findings if each.chain != DIRECTORY)
-            report = replace(report, broken=broken, findings=found)
+            chains = report.chains - (run.keyring.founded or DIRECTORY in report.broken)
+            report = replace(report, chains=chains, broken=broken, findings=found)
         return Done(report, self._signing.keys(run), self._hashed, self._stated, findings)
 
-    def _take(self, run: Run, index: int, data: bytes, tile: bytes) -> None:
-        chain = peek_chain(data)
-        mine, heads = self._share.is_of(chain), self._heads
-        if not mine and heads is None and chain != DIRECTORY:
-            return
-        leaf = _hash_at(tile, index % WIDTH).hex()
-        if chain == DIRECTORY:
-            run.take_published(data, leaf, chain, index, counted=self._share.number == 0)
-            self._signing.follow(run, index)
-        elif mine:
-            run.take_published(data, leaf, chain, index)
-        if heads is not None:
-            if chain == ATTESTATIONS:
-                self._check_stated(heads, data, leaf, index)
-            heads.follow(chain, leaf)
+    def _take(self, run: Run, start: int, entries: list[bytes], leaves: list[str]) -> None:
+        chains, is_of = list(map(peek_chain, entries)), self._share.is_of
+        if self._heads is not None:
+            self._heads.follow(chains, leaves)
+        each = zip(entries, leaves, chains, strict=True)
+        for index, (data, leaf, chain) in enumerate(each, start):
+            if chain == DIRECTORY:
+                run.take_published(data, leaf, chain, index, counted=self._share.number == 0)
+                self._signing.follow(run, index)
+            elif is_of(chain):
+                run.take_published(data, leaf, chain, index)
+            if chain == ATTESTATIONS and self._heads is not None:
+                self._check_stated(self._heads, data, leaf, index)
 
     def _read_words(
         self, number: int, tile: bytes, *, report: bool
     ) -> Mapping[str, Mapping[str, Opening]]:
         """The words beside these entries. They may be gone, but nothing else may be in there."""
-        words, finding = words_of(self._files, number, lambda: _leaves_in(tile))
+        words, finding = words_of(self._files, number, lambda: set(_digits_in(tile, WIDTH)))
         if finding is not None and report:
             self._findings.append(finding)
         return words
@@ -215,25 +214,31 @@ class _Work:
     def _check_stated(self, heads: HeadsFollower, data: bytes, leaf: str, index: int) -> None:
         """Check 12: what the entry says about the ends of all chains is so."""
         try:
-            self._stated += _are_so(heads, data)
+            self._stated += _are_so(heads, data, index)
         except Malformed as error:
             finding = Finding(Check.HEADS, error.code, ATTESTATIONS, 0, leaf, error.detail, index)
             self._findings.append(finding)
 
 
-def _are_so(heads: HeadsFollower, data: bytes) -> bool:
-    """Whether the entry states heads; and if it does, they are these, or it is Malformed."""
+def _are_so(heads: HeadsFollower, data: bytes, index: int) -> bool:
+    """Whether the entry at ``index`` states heads; and if it does, they are these, or it is
+    Malformed.
+    """
     stated = stated_heads(data)
     if stated is None:
         return False
     size, chains, root = stated
+    if size > index:
+        raise Malformed("heads_out_of_reach", f"of {size}, at {index}")
     if heads.stated(size) != (chains, root):
         raise Malformed("heads_differ", f"of the first {size} entries")
     return True
 
 
-def _leaves_in(tile: bytes) -> set[str]:
-    return {tile[at : at + HASH_BYTES].hex() for at in range(0, len(tile), HASH_BYTES)}
+def _digits_in(tile: bytes, width: int) -> list[str]:
+    """The hashes of a tile in hex; empty ones where it is too short."""
+    digits = tile.hex()
+    return [digits[at : at + DIGITS] for at in range(0, width * DIGITS, DIGITS)]
 
 
 def _hash_at(tile: bytes, at: int) -> bytes:

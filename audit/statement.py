@@ -10,9 +10,8 @@ the grammar does not recognise goes there.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from audit.canonical import MAX_DEPTH, Json, JsonLike, canonical, parse
 from audit.dsse import Envelope, seal
@@ -25,16 +24,14 @@ _STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 _SHALLOW = MAX_DEPTH - 3  # what is around the arguments is three deep
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """The chain that a statement is about."""
 
     name: str
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """The content of an envelope: subject and predicate, each field of the form it should have."""
 
     subject: Subject
@@ -68,7 +65,7 @@ def open_command(envelope: Envelope) -> Statement:
         # With so few brackets nothing is too deep, wherever it stands.
         shallow = given.count("{") + given.count("[") <= _SHALLOW
         arguments = parse(given.encode()) if shallow else None
-    if not isinstance(arguments, dict) or not _is_date(at):
+    if not isinstance(arguments, dict) or not _are_dates(at):
         return _opened(envelope, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
     predicate: dict[str, Json] = {
         "arguments": arguments,
@@ -91,7 +88,7 @@ def open_record(envelope: Envelope) -> Statement:
     (calendar, given, command, before, log, person, prev, received, recorded, rules, seq, to,
      digest, name) = form.groups()  # fmt: skip
     clocks: dict[str, Json] | None = _clocks(given)
-    if clocks is None or not (_is_date(received) and _is_date(recorded)):
+    if clocks is None or not _are_dates(received, recorded):
         return _opened(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
     predicate: dict[str, Json] = {
         "calendar": calendar,
@@ -123,7 +120,8 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}Z",
 )
 _TEXT = r'"([ !#-\[\]-~]*)"'  # printable ASCII that JSON writes as it is
-_NESTED = r"(\{[ !-\[\]-~]*\})"  # no escapes, so that no text in it can pretend to end it
+# No escapes, so that no text in it can pretend to end it. Most commands have none: shortest first.
+_NESTED = r"(\{[ !-\[\]-~]*?\})"
 _DIGEST = r'"([0-9a-f]{64})"'
 _AT = rf'"({_INSTANT.pattern})"'
 _COUNT = r"([1-9][0-9]{0,14})"
@@ -163,7 +161,7 @@ def _clocks(given: str) -> dict[str, Json] | None:
     clocks: dict[str, Json] = {}
     last = ""
     for name, due, rule, since in _EACH_CLOCK.findall(given):
-        if (clocks and name <= last) or (due and not (_is_date(due) and _is_date(since))):
+        if (clocks and name <= last) or (due and not _are_dates(due, since)):
             return None
         clocks[name] = {"due": due, "rule": rule, "since": since} if due else None
         last = name
@@ -193,13 +191,14 @@ _is_digest = _is_hex(64)
 def _is_instant(value: Json) -> bool:
     if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
         return False
-    return _is_date(value)
+    return _are_dates(value)
 
 
-def _is_date(instant: str) -> bool:
+def _are_dates(*instants: str) -> bool:
     """Whether there is such a day, minute and second, of what has the form of an instant."""
     try:
-        datetime.fromisoformat(instant)
+        for instant in instants:
+            datetime.fromisoformat(instant)
     except ValueError:
         return False
     return True

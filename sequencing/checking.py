@@ -118,7 +118,7 @@ class _Walk:
             leaves.append(self._leaf(row, index))
             if row.chain == ATTESTATIONS:
                 self._check_heads(row, index)
-            self.heads.follow(row.chain, row.leaf)
+            self.heads.follow([row.chain], [row.leaf])
             if row.chain == DIRECTORY:
                 self.keys = []
         self.frontier = self.frontier.extended(leaves)

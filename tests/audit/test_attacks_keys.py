@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -64,7 +63,7 @@ def test_a_command_forged_in_a_persons_name_is_named(operator: Operator, rows: l
     index = position(rows, TASK, 2)
     named = parse_entry(rows[index].data).command.keyid
     mine = resigned(rows[index], operator, key_of("stranger"))
-    command = replace(parse_entry(mine.data).command, keyid=named)
+    command = parse_entry(mine.data).command._replace(keyid=named)
     rows[index] = with_command(rows[index], operator, command)
     assert first(operator.verdict(rows)) == (
         Check.COMMAND_SIGNATURE, "command_signature_wrong", TASK, 2, index,
@@ -86,10 +85,10 @@ def spoiled_signatures(command: Envelope) -> dict[str, Envelope]:
     """The command with signatures that a careless verifier would take for good ones."""
     half, scalar = command.signature[:32], int.from_bytes(command.signature[32:], "little")
     return {
-        "S+L": replace(command, signature=half + (scalar + ED25519_ORDER).to_bytes(32, "little")),
-        "suffix": replace(command, signature=command.signature + b"\0"),
-        "zero": replace(command, signature=bytes(64)),
-        "keyid": replace(command, keyid=key_of("snv.officer").public.id),
+        "S+L": command._replace(signature=half + (scalar + ED25519_ORDER).to_bytes(32, "little")),
+        "suffix": command._replace(signature=command.signature + b"\0"),
+        "zero": command._replace(signature=bytes(64)),
+        "keyid": command._replace(keyid=key_of("snv.officer").public.id),
     }
 
 

@@ -104,7 +104,7 @@ def openings_of(world: World, rows: list[Row]) -> dict[str, dict[str, Opening]]:
 def finding_in(run: Run, row: Row) -> Finding | None:
     """What the verification finds in ``row``, itself left as it was."""
     attempt = copy.copy(run)
-    attempt._broken, attempt._order, attempt._passed = {}, [], [0] * 13
+    attempt._broken, attempt._order, attempt._failed = {}, [], Counter()
     attempt._commands = CommandIds()
     attempt.take(row)
     return attempt.report().first
@@ -325,7 +325,7 @@ def test_a_command_under_the_name_of_another_key_is_found(world: World, rows: li
     index = position(rows, TASK, 2)
     entry = parse_entry(rows[index].data)
     other = world.people["officer"].key.public.id
-    data = format_entry(Entry(replace(entry.command, keyid=other), entry.record))
+    data = format_entry(Entry(entry.command._replace(keyid=other), entry.record))
     report = audit(world, [*rows[:index], with_bytes(rows[index], data), *rows[index + 1 :]])
     assert first(report.first) == (
         Check.COMMAND_SIGNATURE, "command_signature_wrong", TASK, 2,
