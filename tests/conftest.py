@@ -21,6 +21,11 @@ hypothesis.settings.register_profile("dondoc", deadline=None)
 hypothesis.settings.load_profile("dondoc")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that wait for minutes come first, so that nobody waits for them in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", name="postgres")
 def _postgres() -> Iterator[PostgresServer]:
     with postgres_server() as server:

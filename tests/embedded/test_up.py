@@ -127,6 +127,7 @@ def is_free(address: str) -> bool:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_thirty_starts_and_stops_leave_nothing_behind(started: list[Up], tmp_path: Path) -> None:
     data = tmp_path / "data"
     for round_ in range(30):

@@ -218,6 +218,7 @@ async def test_a_withdrawn_task_ends_its_workflow(service: Running) -> None:
         await service.do(task, "confirm", role="officer")
 
 
+@pytest.mark.long
 async def test_a_standing_task_lives_five_years_in_one_chain_and_several_runs(
     service: Running, time_skipping: WorkflowEnvironment
 ) -> None:
