@@ -21,9 +21,18 @@ hypothesis.settings.register_profile("dondoc", deadline=None)
 hypothesis.settings.load_profile("dondoc")
 
 
+_EMBEDDED = Path(__file__).parent / "embedded"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that wait for minutes come first, so that nobody waits for them in the end."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Those that wait for minutes come first, so that nobody waits for them in the end; behind
+    them those that take turns, so that one process does them all and no other waits.
+    """
+
+    def rank(item: pytest.Item) -> tuple[bool, bool]:
+        return item.get_closest_marker("long") is None, not item.path.is_relative_to(_EMBEDDED)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session", name="postgres")
