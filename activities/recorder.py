@@ -47,7 +47,7 @@ from domain import attestation
 from domain import directory as directories
 from domain.attestation import SYSTEM_CHAINS, Attested
 from domain.calendar import Calendar
-from domain.command import read_command
+from domain.command import ASSURED_AS_SERVICE, read_command
 from domain.decide import RULES_VERSION, check_issued, decide, due_clocks
 from domain.directory import CHAIN, CLOCK, LOG, Directory
 from domain.instants import format_instant
@@ -137,6 +137,7 @@ class _Claim:
     after: str
     clocks: dict[str, dict[str, str] | None]
     recorded_at: datetime
+    assurance: str = ASSURED_AS_SERVICE
 
 
 class Recorder:
@@ -321,7 +322,7 @@ class Recorder:
             "id": hashlib.sha256(key.sign(identity.encode())).hexdigest()[:32],
             "issued_at": format_instant(at),
             "log": self._keys.origin,
-            "on_behalf": {"agency": CLOCK, "role": str(Role.CLOCK)},
+            "on_behalf": {"agency": CLOCK, "for": None, "role": str(Role.CLOCK)},
         }
         envelope = sign_command(subject, predicate, key)
         chain = subject.name.removeprefix(TASK_PREFIX)
@@ -335,7 +336,9 @@ class Recorder:
         if request.subject.digest != header:
             raise Refused("other_task", task=command.task)
         received_at = request.received_at
-        actor = work.directory.actor(command.key, command.agency, command.role, received_at)
+        actor = work.directory.actor(
+            command.key, command.agency, command.role, received_at, command.behalf
+        )
         directories.check_agencies(work.directory, command.arguments)
         decision = decide(task, command, actor, received_at, self._calendar)
         claim = _Claim(
@@ -344,6 +347,7 @@ class Recorder:
             after=str(decision.to),
             clocks=format_clocks(decision.clocks),
             recorded_at=self._time_after(received_at, *([task.recorded_at] if task else [])),
+            assurance=actor.assurance,
         )
         row = self._sign(work, request, claim)
         step = Step(
@@ -353,6 +357,7 @@ class Recorder:
             arguments=command.arguments,
             command=command.id,
             person=actor.person,
+            behalf=actor.behalf,
             received_at=received_at,
             recorded_at=claim.recorded_at,
             to=decision.to,
@@ -457,6 +462,7 @@ class Recorder:
         chain = request.command.task
         seq, prev = work.heads.get(chain, (0, NO_PREVIOUS))
         predicate: dict[str, JsonLike] = {
+            "assurance": claim.assurance,
             "calendar": self._calendar.version,
             "clocks": claim.clocks,
             "command": command_digest(request.envelope),

@@ -14,11 +14,12 @@ The command's predicate (``urn:dondoc:command:v1``):
     issued_at   by the giver's own watch
     key         SHA-256 of the giver's SubjectPublicKeyInfo
     log         origin: the name of the log that this command is meant for
-    on_behalf   {"agency", "role"}: in whose name
+    on_behalf   {"agency", "for", "role"}: in whose name; "for" is the absent person, or null
     seen        {"digest", "version"} of what the giver saw, or null for the first step
 
 The record's predicate (``urn:dondoc:record:v1``):
 
+    assurance   how sure it is whose key signed: "key", "certificate", or "service" for our own
     calendar    version of the working-time calendar
     clocks      {name: {"due", "rule", "since"} | null}: deadlines set and cleared by this step
     command     SHA-256 of the command's PAE

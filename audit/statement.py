@@ -59,7 +59,8 @@ def open_command(envelope: Envelope) -> Statement:
     form = _recognised(_COMMAND_GRAMMAR, envelope.payload)
     if form is None:
         return _opened(envelope, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
-    given, event, identity, at, key, log, agency, role, seen, version, digest, name = form.groups()
+    (given, event, identity, at, key, log, agency, absent, role, seen, version,
+     digest, name) = form.groups()  # fmt: skip
     arguments: Json = {}
     if given != "{}":
         # With so few brackets nothing is too deep, wherever it stands.
@@ -74,7 +75,7 @@ def open_command(envelope: Envelope) -> Statement:
         "issued_at": at,
         "key": key,
         "log": log,
-        "on_behalf": {"agency": agency, "role": role},
+        "on_behalf": {"agency": agency, "for": absent, "role": role},
         "seen": None if version is None else {"digest": seen, "version": int(version)},
     }
     return Statement(Subject(name, digest), predicate)
@@ -85,12 +86,13 @@ def open_record(envelope: Envelope) -> Statement:
     form = _recognised(_RECORD_GRAMMAR, envelope.payload)
     if form is None:
         return _opened(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
-    (calendar, given, command, before, log, person, prev, received, recorded, rules, seq, to,
-     digest, name) = form.groups()  # fmt: skip
+    (assurance, calendar, given, command, before, log, person, prev, received, recorded, rules,
+     seq, to, digest, name) = form.groups()  # fmt: skip
     clocks: dict[str, Json] | None = _clocks(given)
     if clocks is None or not _are_dates(received, recorded):
         return _opened(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
     predicate: dict[str, Json] = {
+        "assurance": assurance,
         "calendar": calendar,
         "clocks": clocks,
         "command": command,
@@ -140,12 +142,13 @@ def _grammar(kind: str, predicate: str) -> re.Pattern[str]:
 _COMMAND_GRAMMAR = _grammar(
     COMMAND_TYPE,
     rf'"arguments":{_NESTED},"event":{_TEXT},"id":"([0-9a-f]{{32}})","issued_at":{_AT},'
-    rf'"key":{_DIGEST},"log":{_TEXT},"on_behalf":\{{"agency":{_TEXT},"role":{_TEXT}\}},'
+    rf'"key":{_DIGEST},"log":{_TEXT},"on_behalf":\{{"agency":{_TEXT},"for":(?:null|{_TEXT}),'
+    rf'"role":{_TEXT}\}},'
     rf'"seen":(?:null|\{{"digest":{_DIGEST},"version":{_COUNT}\}})',
 )
 _RECORD_GRAMMAR = _grammar(
     RECORD_TYPE,
-    rf'"calendar":{_TEXT},"clocks":({_CLOCKS}),"command":{_DIGEST},"from":(?:null|{_TEXT}),'
+    rf'"assurance":{_TEXT},"calendar":{_TEXT},"clocks":({_CLOCKS}),"command":{_DIGEST},"from":(?:null|{_TEXT}),'
     rf'"log":{_TEXT},"person":{_TEXT},"prev":{_DIGEST},"received_at":{_AT},"recorded_at":{_AT},'
     rf'"rules":{_TEXT},"seq":{_COUNT},"to":{_TEXT}',
 )
@@ -215,8 +218,10 @@ def _is_mapping(value: Json) -> bool:
 def _is_behalf(value: Json) -> bool:
     return (
         isinstance(value, dict)
-        and set(value) == {"agency", "role"}
-        and all(map(_is_text, value.values()))
+        and set(value) == {"agency", "for", "role"}
+        and _is_text(value["agency"])
+        and _is_state(value["for"])
+        and _is_text(value["role"])
     )
 
 
@@ -256,6 +261,7 @@ _COMMAND_FORMS: _Forms = {
     "seen": _is_seen,
 }
 _RECORD_FORMS: _Forms = {
+    "assurance": _is_text,
     "calendar": _is_text,
     "clocks": _are_clocks,
     "command": _is_digest,

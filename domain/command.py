@@ -13,6 +13,13 @@ from domain.instants import parse_instant
 from domain.refusal import Refused
 from domain.task import Priority, Role, Secrecy, parse_recurrence
 
+ASSURED_BY_KEY = "key"
+ASSURED_BY_CERTIFICATE = "certificate"
+ASSURED_AS_SERVICE = "service"
+"""What vouches for the holder of a key: the administrator who enrolled it; an authority's
+certificate besides; or nobody, since the key is the service's own.
+"""
+
 MAX_TEXT = 4_000
 """Characters in one text field: what a form asks for."""
 _MAX_ID = 120
@@ -42,16 +49,31 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person as the directory knows the signing key, in the role that the command claims."""
+    """A person as the directory knows the signing key, in the role that the command claims.
+
+    ``behalf`` is the absent person whose place this one takes, or None. ``assurance`` tells how
+    sure it is whose key signed. ``clearance`` is the highest level of secrecy that the person may
+    work on (Art. 5).
+    """
 
     person: str
     agency: str
     role: Role
+    behalf: str | None = None
+    clearance: Secrecy = Secrecy.NORMAL
+    assurance: str = ASSURED_BY_KEY
+
+    @property
+    def hands(self) -> frozenset[str]:
+        """Everybody whom this act counts for: who acts, and whose place is taken."""
+        return frozenset({self.person} | ({self.behalf} if self.behalf else set()))
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``seen`` is (version, digest) of the task as its giver saw it; None before it exists."""
+    """``seen`` is (version, digest) of the task as its giver saw it; None before it exists.
+    ``behalf`` is the absent person in whose place it is given, or None.
+    """
 
     id: str
     task: str
@@ -62,6 +84,7 @@ class Command:
     role: str
     key: str
     issued_at: datetime
+    behalf: str | None = None
 
 
 def read_command(task: str, predicate: Mapping[str, Any]) -> Command:
@@ -78,6 +101,7 @@ def read_command(task: str, predicate: Mapping[str, Any]) -> Command:
             role=str(behalf["role"]),
             key=_hex(predicate["key"], 64),
             issued_at=parse_instant(predicate["issued_at"]),
+            behalf=None if behalf["for"] is None else str(behalf["for"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Refused("malformed_command", detail=str(error)[:80]) from error

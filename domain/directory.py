@@ -20,7 +20,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from domain.command import Actor
+from domain.command import ASSURED_AS_SERVICE, ASSURED_BY_KEY, Actor
 from domain.instants import format_instant, parse_instant
 from domain.refusal import Refused
 from domain.task import Role
@@ -133,9 +133,11 @@ class Directory:
             raise Refused("certificate_expired", key=key[:16], holder=found.holder, ended=ended)
         return found
 
-    def actor(self, key: str, agency: str, role: str, at: datetime) -> Actor:
-        """Who acts with a command received ``at`` that instant. Raises Refused when the key does
-        not count or the person lacks the role.
+    def actor(
+        self, key: str, agency: str, role: str, at: datetime, behalf: str | None = None
+    ) -> Actor:
+        """Who acts with a command received ``at`` that instant, in the place of ``behalf`` if that
+        is a person. Raises Refused when the key does not count or the person lacks the role.
         """
         holder = self.key_in_force(key, at).holder
         person = self.people.get(holder)
@@ -143,7 +145,10 @@ class Directory:
             raise Refused("key_of_other_purpose", holder=holder)
         if (agency, role) not in person.roles:
             raise Refused("role_not_held", person=person.id, role=role, agency=agency)
-        return Actor(person.id, agency, Role(role))
+        if behalf is not None:
+            raise Refused("not_substitute", person=person.id, absent=behalf[:80], role=role)
+        assurance = ASSURED_AS_SERVICE if holder in SERVICE else ASSURED_BY_KEY
+        return Actor(person.id, agency, Role(role), assurance=assurance)
 
 
 def check_purpose(holder: str, chain: str, event: str) -> None:

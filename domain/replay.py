@@ -17,7 +17,7 @@ from domain import directory as directories
 from domain.attestation import Attested
 from domain.calendar import Calendar
 from domain.calendars import load
-from domain.command import Command, read_command
+from domain.command import ASSURED_AS_SERVICE, Command, read_command
 from domain.decide import RULES_VERSION, decide, due_clocks
 from domain.directory import ADMINISTRATOR, CHAIN, LAPSE, Directory
 from domain.instants import format_instant, parse_instant
@@ -105,7 +105,9 @@ class Replay:
         task = self.tasks.get(chain)
         command = read_command(chain, predicate)
         received_at = parse_instant(record["received_at"])
-        actor = self.directory.actor(command.key, command.agency, command.role, received_at)
+        actor = self.directory.actor(
+            command.key, command.agency, command.role, received_at, command.behalf
+        )
         if command.event == LAPSE:
             _check_lapse(task, command, record)
         elif task is not None and (overdue := due_clocks(task, received_at)):
@@ -116,6 +118,7 @@ class Replay:
         calendar = self._calendars(record["calendar"])
         decision = decide(task, command, actor, received_at, calendar)
         _check_claim("person", actor.person, record["person"])
+        _check_claim("assurance", actor.assurance, record["assurance"])
         _check_claim("from", str(task.state) if task else None, record["from"])
         _check_claim("to", str(decision.to), record["to"])
         _check_clocks(format_clocks(decision.clocks), record["clocks"])
@@ -125,6 +128,7 @@ class Replay:
 def _check_about_log(person: str, record: Predicate) -> None:
     """Entries about the log itself move no state and no deadline."""
     _check_claim("person", person, record["person"])
+    _check_claim("assurance", ASSURED_AS_SERVICE, record["assurance"])
     _check_claim("from", None, record["from"])
     _check_claim("to", RECORDED, record["to"])
     _check_claim("clocks", {}, record["clocks"])

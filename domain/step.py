@@ -38,6 +38,7 @@ class Step:
     arguments: Mapping[str, Any]
     command: str
     person: str
+    behalf: str | None
     received_at: datetime
     recorded_at: datetime
     to: State
@@ -57,6 +58,7 @@ def read_step(
         arguments=command["arguments"],
         command=command["id"],
         person=record["person"],
+        behalf=command["on_behalf"]["for"],
         received_at=parse_instant(record["received_at"]),
         recorded_at=parse_instant(record["recorded_at"]),
         to=State(record["to"]),

@@ -28,11 +28,12 @@ Random = Callable[[int], bytes]
 
 @dataclass(frozen=True)
 class Signer:
-    """A person who signs: the key, and in whose name."""
+    """A person who signs: the key, and in whose name; ``behalf`` is the absent person, if any."""
 
     key: PrivateKey = field(repr=False)
     agency: str
     role: str
+    behalf: str | None = None
 
 
 def compose(
@@ -130,5 +131,5 @@ def _predicate(
         "id": random(16).hex(),
         "issued_at": format_instant(now),
         "log": origin,
-        "on_behalf": {"agency": signer.agency, "role": signer.role},
+        "on_behalf": {"agency": signer.agency, "for": signer.behalf, "role": signer.role},
     }

@@ -74,7 +74,7 @@ def test_the_service_states_its_heads_with_the_clocks_key(world: World) -> None:
     command, record = open_command(entry.command), open_record(entry.record)
     assert entry.command.verify(world.keys.clock.public)
     assert command.subject.name == CHAIN
-    assert command.predicate["on_behalf"] == {"agency": "clock", "role": "clock"}
+    assert command.predicate["on_behalf"] == {"agency": "clock", "for": None, "role": "clock"}
     assert command.predicate["seen"] is None
     assert (record.predicate["from"], record.predicate["to"]) == (None, "recorded")
     assert (record.predicate["person"], record.predicate["clocks"]) == ("clock", {})

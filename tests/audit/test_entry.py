@@ -39,10 +39,11 @@ COMMAND: dict[str, JsonLike] = {
     "id": "0" * 32,
     "issued_at": "2026-03-02T02:00:00.000000Z",
     "log": "dondoc.example/log",
-    "on_behalf": {"agency": "snv", "role": "officer"},
+    "on_behalf": {"agency": "snv", "for": None, "role": "officer"},
     "seen": {"digest": "0" * 64, "version": 1},
 }
 RECORD: dict[str, JsonLike] = {
+    "assurance": "key",
     "calendar": "vn-1",
     "clocks": {
         "confirm": None,
@@ -160,8 +161,10 @@ BAD_CLOCKS: tuple[Any, ...] = (
     {"due": {**CLOCK, "rule": 1}},
 )  # fmt: skip
 BAD_BEHALVES: tuple[Any, ...] = (
-    None, [], {}, {"agency": "snv"}, {"agency": "snv", "role": 1},
-    {"agency": "snv", "role": "officer", "more": "x"},
+    None, [], {}, {"agency": "snv"}, {"agency": "snv", "role": "officer"},
+    {"agency": "snv", "for": None, "role": 1}, {"agency": "snv", "for": 1, "role": "officer"},
+    {"agency": None, "for": None, "role": "officer"},
+    {"agency": "snv", "for": None, "role": "officer", "more": "x"},
 )  # fmt: skip
 SEEN = {"digest": "0" * 64, "version": 1}
 BAD_SEEN: tuple[Any, ...] = (
@@ -179,7 +182,7 @@ BAD_COMMANDS: list[tuple[str, Any]] = [
     *[("seen", value) for value in BAD_SEEN],
 ]
 BAD_RECORDS: list[tuple[str, Any]] = [
-    *[(field, value) for field in ("calendar", "log", "person", "rules", "to")
+    *[(field, value) for field in ("assurance", "calendar", "log", "person", "rules", "to")
       for value in BAD_TEXTS],
     *[("clocks", value) for value in BAD_CLOCKS],
     *[(field, value) for field in ("command", "prev") for value in BAD_HEX],

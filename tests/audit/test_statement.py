@@ -39,10 +39,11 @@ COMMAND: dict[str, Any] = {
     "id": "0" * 32,
     "issued_at": AT,
     "log": "dondoc.example/log",
-    "on_behalf": {"agency": "snv", "role": "officer"},
+    "on_behalf": {"agency": "snv", "for": None, "role": "officer"},
     "seen": {"digest": "0" * 64, "version": 1},
 }
 RECORD: dict[str, Any] = {
+    "assurance": "key",
     "calendar": "1",
     "clocks": {"due": {"due": AT, "rule": "due", "since": AT}, "none": None},
     "command": "0" * 64,

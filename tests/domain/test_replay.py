@@ -94,7 +94,8 @@ def test_an_effect_that_the_rules_do_not_give_is_found(
 @pytest.mark.parametrize(
     ("event", "command", "expected"),
     [
-        ("register", {"on_behalf": {"agency": "vp", "role": "monitor"}}, "role_not_held"),
+        ("register", {"on_behalf": {"agency": "vp", "for": None, "role": "monitor"}},
+         "role_not_held"),
         ("register", {"key": "0" * 64}, "unknown_key"),
         ("register", {"event": "to_done"}, "unknown_event"),
         ("register", {"arguments": {"lead": "nobody"}}, "unknown_agency"),
@@ -108,7 +109,7 @@ def test_an_effect_that_the_rules_do_not_give_is_found(
         ("lapse", {"arguments": {"clock": "confirm", "due": "2026-03-02T08:01:00.000000Z"}},
          "due_differs"),
         ("lapse", {"arguments": {}}, "malformed_step"),
-        ("lapse", {"on_behalf": {"agency": "vp", "role": "office"}}, "role_not_held"),
+        ("lapse", {"on_behalf": {"agency": "vp", "for": None, "role": "office"}}, "role_not_held"),
         ("found", {"event": "add_agency"}, "log_not_founded"),
         ("add_agency", {"event": "found"}, "log_already_founded"),
         ("add_agency", {"event": "abolish"}, "unknown_event"),

@@ -45,6 +45,7 @@ def test_a_step_that_does_not_follow_is_an_error() -> None:
 def test_a_step_is_read_from_the_predicates_of_its_entry() -> None:
     step = walk_to(State.ASSIGNED).steps[-1]
     command = {"event": step.event, "arguments": step.arguments, "id": step.command}
+    command["on_behalf"] = {"for": step.behalf}
     record = {
         "person": step.person,
         "received_at": format_instant(step.received_at),

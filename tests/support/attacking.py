@@ -149,12 +149,13 @@ class Scribe:
                 "id": identity or chance(f"{chain} {seq}")(16).hex(),
                 "issued_at": at,
                 "log": self.origin,
-                "on_behalf": {"agency": "a", "role": "r"},
+                "on_behalf": {"agency": "a", "for": None, "role": "r"},
                 "seen": None,
             },
             by or self.keys[holder],
         )
         record: dict[str, JsonLike] = {
+            "assurance": "key",
             "calendar": "1",
             "clocks": {},
             "command": command_digest(command),

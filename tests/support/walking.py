@@ -132,6 +132,7 @@ class Walk:
             arguments=command.arguments,
             command=command.id,
             person=who.person,
+            behalf=who.behalf,
             received_at=at,
             recorded_at=at,
             to=decision.to,
