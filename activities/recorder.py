@@ -354,6 +354,8 @@ class Recorder:
             task=command.task,
             header=request.subject.digest,
             event=command.event,
+            agency=command.agency,
+            role=command.role,
             arguments=command.arguments,
             command=command.id,
             person=actor.person,

@@ -20,6 +20,7 @@ from cli import (
     reconciling,
     redacting,
     repair,
+    rights,
     service,
     tasks,
     why,
@@ -63,6 +64,7 @@ def make(session: Session) -> typer.Typer:
     add_command(app, session, "people", people.people, panel=work)
     app.add_typer(_calendars(session), name="calendar", rich_help_panel=work)
     add_command(app, session, "lifecycle", lifecycle.lifecycle, panel=work)
+    add_command(app, session, "rights", rights.rights, panel=work)
     app.add_typer(_audits(session), name="audit", rich_help_panel=log)
     app.add_typer(_keys(session), name="key", rich_help_panel=log)
     app.add_typer(_witnesses(session), name="witness", rich_help_panel=log)

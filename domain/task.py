@@ -27,12 +27,18 @@ OPEN_STATES = frozenset(State) - {State.DONE, State.WITHDRAWN}
 
 
 class Role(StrEnum):
-    """Who may give a command (Art. 2, 6, 8, 11, 15). CLOCK is the service's own timekeeper."""
+    """What a person is for an agency (Art. 2, 6, 8, 11, 15). CLOCK is the service's own
+    timekeeper. What each may do: `domain.authority`.
+    """
 
     OFFICE = "office"
     OFFICER = "officer"
     APPROVER = "approver"
     MONITOR = "monitor"
+    INSPECTOR = "inspector"
+    LEADER = "leader"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
     CLOCK = "clock"
 
 
@@ -114,13 +120,22 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What an officer entered: it counts only once a second person approves it (Art. 15.3)."""
+    """What an officer entered: it counts only once a second person approves it (Art. 15.3).
+
+    ``behalf`` is the absent person in whose place ``by`` entered it, if any.
+    """
 
     by: str
     at: datetime
     command: str
     due_on: date | None = None
     endorsed: bool = False
+    behalf: str | None = None
+
+    @property
+    def hands(self) -> frozenset[str]:
+        """Everybody who counts as its maker."""
+        return frozenset({self.by} | ({self.behalf} if self.behalf else set()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +154,7 @@ class Task:
     lead: str
     coordinators: tuple[str, ...]
     monitor: str
+    office: str
     terms: Terms
     state: State
     seq: int
@@ -156,6 +172,7 @@ class Task:
     timeliness: Timeliness | None = None
     submitted_at: datetime | None = None
     rating: str | None = None
+    hands: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:

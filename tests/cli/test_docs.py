@@ -5,7 +5,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from cli import status
+from cli import rights, status
 from cli.app import VERSION, build
 from cli.lifecycle import page
 from cli.session import Session
@@ -54,6 +54,11 @@ def test_every_exit_status_is_documented() -> None:
 def test_the_page_of_the_lifecycle_is_current() -> None:
     current = (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8")
     assert current == page(), "dondoc lifecycle --markdown > docs/lifecycle.md"
+
+
+def test_the_page_of_authority_is_current() -> None:
+    current = (ROOT / "docs/authority.md").read_text(encoding="utf-8")
+    assert current == rights.page(), "dondoc rights --markdown > docs/authority.md"
 
 
 def test_every_command_and_option_has_help_in_both_languages() -> None:

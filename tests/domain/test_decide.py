@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from domain import timetable
+from domain.authority import roles_of
 from domain.command import Actor
 from domain.decide import MAX_AHEAD, MAX_BEHIND, decide, due_clocks
 from domain.lifecycle import EVENTS, allowed, destination
@@ -137,7 +138,7 @@ def test_a_step_by_another_role_is_refused(event: str) -> None:
     if event in {"endorse", "decline"}:
         state = State.ASSIGNED
     walk = ready(event, state)
-    roles = EVENTS[event].roles
+    roles = roles_of(event)
     for by in ("office", "officer", "approver", "monitor"):
         if by not in roles:
             assert walk.refused(event, ARGUMENTS.get(event), by=by) == "role_may_not"
@@ -502,13 +503,14 @@ def test_a_report_does_not_count_for_a_period_that_has_not_begun() -> None:
     assert walk.task.clocks["update"].since == first
 
 
-def test_nobody_decides_on_what_he_asked_for_himself() -> None:
+@pytest.mark.parametrize("who", ["snv.officer", "snv.approver"])
+def test_nobody_decides_as_office_on_what_they_asked_for_or_endorsed(who: str) -> None:
     walk = walk_to(State.CONFIRMED).do("ask_extension", ARGUMENTS["ask_extension"])
     walk.do("endorse", {"item": "extension"}, by="approver")
     task = walk.task
-    asker = Actor(task.pending["extension"].by, "vp", Role.OFFICE)
+    asker = Actor(who, "vp", Role.OFFICE)
     command = walk.command("grant_extension", {}, asker, walk.now)
-    with pytest.raises(Refused, match="maker_is_checker"):
+    with pytest.raises(Refused, match="acted_for_assignee"):
         decide(task, command, asker, walk.now, walk.calendar)
 
 

@@ -10,8 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from domain.authority import roles_of
 from domain.instants import format_instant
-from domain.lifecycle import EVENTS, allowed
+from domain.lifecycle import allowed
 from domain.refusal import Refused
 from domain.snapshot import format_clocks, format_task, parse_task
 from domain.step import Step, answered_update, evolve, is_update, read_step
@@ -45,7 +46,7 @@ def test_a_step_that_does_not_follow_is_an_error() -> None:
 def test_a_step_is_read_from_the_predicates_of_its_entry() -> None:
     step = walk_to(State.ASSIGNED).steps[-1]
     command = {"event": step.event, "arguments": step.arguments, "id": step.command}
-    command["on_behalf"] = {"for": step.behalf}
+    command["on_behalf"] = {"agency": step.agency, "for": step.behalf, "role": step.role}
     record = {
         "person": step.person,
         "received_at": format_instant(step.received_at),
@@ -282,7 +283,7 @@ class RandomLife(RuleBasedStateMachine):
             return
         event = data.draw(st.sampled_from(events))
         # Mostly somebody who may, so that lives get far; sometimes anybody.
-        may = [name for role in sorted(EVENTS[event].roles) for name in _SIGNERS[role]]
+        may = [name for role in sorted(roles_of(event)) for name in _SIGNERS[role]]
         who = data.draw(st.sampled_from([*may * 3, *may[:1] * 6, *_ANYBODY]))
         arguments = data.draw(_ARGUMENTS.get(event, st.just({})))
         before = len(self.walk.steps)

@@ -109,7 +109,7 @@ def test_a_sentence_asks_for_no_fact_that_its_refusal_may_lack() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_finding_of_the_verifier_has_a_sentence(language: str) -> None:
-    found = {code for code, _ in raised("_Broken")}
+    found = {code for code, _ in raised("_Broken", position=1)}
     found |= {code for code, _ in raised("Illegal", "finding")}
     found |= {f"{field}_differs" for field, _ in raised("_check_claim")}
     found |= {code for code, _ in raised("Finding", "_find", position=1)}

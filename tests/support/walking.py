@@ -17,7 +17,7 @@ from domain.decide import decide, due_clocks
 from domain.instants import format_instant
 from domain.refusal import Refused
 from domain.step import Step, evolve
-from domain.task import Role, State, Task
+from domain.task import Role, Secrecy, State, Task
 from tests.support.world import HEADER, PEOPLE, START
 
 TEXT = "sha256:" + "0" * 64
@@ -29,7 +29,7 @@ CLOCK = Actor("clock", "clock", Role.CLOCK)
 
 def actor(name: str) -> Actor:
     person, agency, role = PEOPLE[name]
-    return Actor(person, agency, Role(role))
+    return Actor(person, agency, Role(role), clearance=Secrecy.TOP_SECRET)
 
 
 class Walk:
@@ -75,15 +75,15 @@ class Walk:
         event: str,
         arguments: Mapping[str, Any] | None = None,
         *,
-        by: str = "officer",
+        by: str | Actor = "officer",
         at: datetime | None = None,
         seen: Task | None = None,
     ) -> Self:
-        """A step by one of `tests.support.world.PEOPLE`. Raises Refused.
+        """A step by one of `tests.support.world.PEOPLE`, or by anybody. Raises Refused.
 
         ``at``: when it stood at the door, if not now. ``seen``: the task as it was looked at.
         """
-        who, received = actor(by), at or self.now
+        who, received = by if isinstance(by, Actor) else actor(by), at or self.now
         if at is None:
             self.tick()
         return self._take(self.command(event, arguments or {}, who, received, seen), who, received)
@@ -129,6 +129,8 @@ class Walk:
             task=command.task,
             header="0" * 64,
             event=command.event,
+            agency=who.agency,
+            role=str(who.role),
             arguments=command.arguments,
             command=command.id,
             person=who.person,
