@@ -26,6 +26,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.queue import RecorderQueue
 from activities.recorder import Probe, Recorder, no_probe
 from activities.signing import LogKeys
+from activities.stamping import Stamper
 from activities.steps import StepActivities
 from domain.calendars import load
 from domain.directory import CLOCK, LOG
@@ -117,7 +118,8 @@ async def service(
         driver = Driver(client, engine, recorder.directory, settings.task_queue, probe)
         queue = RecorderQueue(recorder, driver.hear)
         try:
-            door = Door(queue, now, probe)
+            stamper = Stamper(settings.keys, recorder.known_directory)
+            door = Door(queue, stamper, now, probe)
             app = make_app(door, settings.keys.origin)
             activities = StepActivities(recorder, queue, now)
             scene = Scene(client, engine, settings.task_queue, now)

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from activities.folding import attested, caught_up, follow_rows, header_of, recorded_at
 from activities.signing import LogKeys
+from activities.stamping import stamped_at
 from activities.unsealing import TASK_PREFIX, Request, unseal
 from audit.canonical import JsonLike
 from audit.commitment import Opening
@@ -49,7 +50,7 @@ from domain.attestation import SYSTEM_CHAINS, Attested
 from domain.calendar import Calendar
 from domain.command import ASSURED_AS_SERVICE, read_command
 from domain.decide import RULES_VERSION, check_issued, decide, due_clocks
-from domain.directory import CHAIN, CLOCK, LOG, Directory
+from domain.directory import CHAIN, CLOCK, DOOR, LOG, Directory
 from domain.instants import format_instant
 from domain.refusal import Refused
 from domain.snapshot import format_clocks
@@ -79,7 +80,7 @@ class Timeout:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A submission and when it stood at the door (UTC)."""
+    """A submission and when it stood at the door (UTC), where no stamp on it says so."""
 
     submission: Submission
     received_at: datetime
@@ -207,16 +208,20 @@ class Recorder:
         self._directory = work.directory
         return work.directory
 
+    def known_directory(self) -> Directory:
+        """The directory as it was when last looked at: for what can't wait for the database."""
+        return self._directory if self._directory.seq else self.directory()
+
     def _prepared(self, job: Job) -> Request | Timeout | Attest | Refused:
         if not isinstance(job, Handed):
             # Nobody's clock but ours decides what has run out, or when something was so.
             return replace(job, at=min(job.at, self._now()))
-        # A stamp ahead of the recorder's own clock is a door's clock gone wrong.
+        # What is ahead of the recorder's own clock is a door's clock gone wrong.
         job = replace(job, received_at=min(job.received_at, self._now()))
         try:
             return self._unsealed(job, self._directory)
         except Refused as refusal:
-            if refusal.code != "unknown_key":
+            if refusal.code not in {"unknown_key", "stamp_wrong"}:
                 return refusal
         try:
             return self._unsealed(job, self.directory())
@@ -224,7 +229,11 @@ class Recorder:
             return refusal
 
     def _unsealed(self, job: Handed, directory: Directory) -> Request:
-        return unseal(job.submission, self._keys.origin, directory, job.received_at)
+        received_at = job.received_at
+        if job.submission.stamp is not None:
+            stamped = stamped_at(job.submission, self._keys.origin, directory, received_at)
+            received_at = min(stamped, received_at)
+        return unseal(job.submission, self._keys.origin, directory, received_at)
 
     def _answer(
         self, connection: Connection, work: _Work, request: Request | Timeout | Attest | Refused
@@ -441,7 +450,9 @@ class Recorder:
         if not isinstance(change, tuple):
             return
         for holder in change:
-            first = {LOG: self._keys.log, CLOCK: self._keys.clock}.get(holder.name)
+            first = {
+                LOG: self._keys.log, CLOCK: self._keys.clock, DOOR: self._keys.door,
+            }.get(holder.name)  # fmt: skip
             if first is None:
                 continue
             if event == "found" and holder.key != first.public:

@@ -21,13 +21,15 @@ def _no_more(_key: str) -> None:
 
 @dataclass(frozen=True)
 class LogKeys:
-    """``log`` signs records only, ``clock`` signs the clock's commands only: the keys that a new
-    log is founded with. ``find`` looks for the keys that came later, by key id.
+    """``log`` signs records only, ``clock`` signs the clock's commands only, ``door`` stamps what
+    comes in: the keys that a new log is founded with. ``find`` looks for the keys that came later,
+    by key id.
     """
 
     origin: str
     log: PrivateKey = field(repr=False)
     clock: PrivateKey = field(repr=False)
+    door: PrivateKey = field(repr=False)
     find: Callable[[str], PrivateKey | None] = field(default=_no_more, repr=False)
     _found: dict[str, PrivateKey] = field(default_factory=dict, init=False, repr=False)
 
@@ -35,7 +37,7 @@ class LogKeys:
         """The key of this id, when this service has it."""
         if key in self._found:
             return self._found[key]
-        for first in (self.log, self.clock):
+        for first in (self.log, self.clock, self.door):
             if first.public.id == key:
                 return first
         found = self.find(key)
@@ -45,8 +47,8 @@ class LogKeys:
         return found
 
     def named(self, directory: Directory, holder: str) -> PrivateKey:
-        """The key that the directory names for ``log`` or ``clock``. Raises Refused when this
-        service does not have it.
+        """The key that the directory names for ``log``, ``clock`` or ``door``. Raises Refused when
+        this service does not have it.
         """
         named = directory.key_of(holder)
         key = self.held(named.id) if named else None

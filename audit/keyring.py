@@ -2,7 +2,7 @@
 
 The directory is a chain of the log like any other; what its events mean for keys is this:
 
-    found   {"administrator", "checkpoint", "checkpoint_pq", "clock", "log": spki}  opens the log
+    found   {"administrator", "checkpoint", "checkpoint_pq", "clock", "door", "log": spki}
     enrol   {"person", "spki"[, "certificate", "not_after"], …}   gives one person one key
     rotate  {"holder", "spki"[, "certificate", "not_after"]}      the holder's key is another now
     revoke  {"key": key id, "reason", "since": log index | null}  the key counts no more
@@ -20,6 +20,7 @@ One key has one holder, for ever, and one purpose:
     checkpoint_pq    checkpoints                      ML-DSA-44
     administrator    the directory, ``erase``         Ed25519
     clock            ``lapse``, other attestations    Ed25519
+    door             stamps of receipt, no command    Ed25519
     person           every other command              Ed25519, ECDSA or RSA
 
 What a key signed from ``since`` on, a position in the log, is disputed when it is revoked: it may
@@ -51,6 +52,7 @@ class Purpose(StrEnum):
     CHECKPOINT_PQ = "checkpoint_pq"
     ADMINISTRATOR = "administrator"
     CLOCK = "clock"
+    DOOR = "door"
     PERSON = "person"
 
 

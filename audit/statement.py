@@ -191,7 +191,8 @@ def _is_hex(digits: int) -> Callable[[Json], bool]:
 _is_digest = _is_hex(64)
 
 
-def _is_instant(value: Json) -> bool:
+def is_instant(value: Json) -> bool:
+    """Whether it is an instant as the log writes it: UTC, microseconds, on a day that exists."""
     if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
         return False
     return _are_dates(value)
@@ -238,9 +239,9 @@ def _is_clock(value: Json) -> bool:
     return value is None or (
         isinstance(value, dict)
         and set(value) == {"due", "rule", "since"}
-        and _is_instant(value["due"])
+        and is_instant(value["due"])
         and _is_text(value["rule"])
-        and _is_instant(value["since"])
+        and is_instant(value["since"])
     )
 
 
@@ -254,7 +255,7 @@ _COMMAND_FORMS: _Forms = {
     "arguments": _is_mapping,
     "event": _is_text,
     "id": _is_hex(32),
-    "issued_at": _is_instant,
+    "issued_at": is_instant,
     "key": _is_digest,
     "log": _is_text,
     "on_behalf": _is_behalf,
@@ -269,8 +270,8 @@ _RECORD_FORMS: _Forms = {
     "log": _is_text,
     "person": _is_text,
     "prev": _is_digest,
-    "received_at": _is_instant,
-    "recorded_at": _is_instant,
+    "received_at": is_instant,
+    "recorded_at": is_instant,
     "rules": _is_text,
     "seq": _is_count,
     "to": _is_text,

@@ -51,7 +51,7 @@ async def main() -> None:
     )
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    keys = LogKeys(origin, key_of("log"), key_of("clock"))
+    keys = LogKeys(origin, key_of("log"), key_of("clock"), key_of("door"))
     client = await Client.connect(address)
     with patch("worker.rehydrate", reporting):
         async with service(Settings(url, keys), client):

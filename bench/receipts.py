@@ -142,7 +142,7 @@ def open_site(url: str, folder: Path, now: datetime) -> Iterator[Site]:
     try:
         signing = LogSigning(world.origin, lambda _directory: world.checkpoint_keys)
         publisher = open_publisher(Sequencing(folder, signing), world.engine, lambda: now)
-        yield Site(Door(queue, lambda: now), publisher)
+        yield Site(world.door(queue, lambda: now), publisher)
         publisher.close()
     finally:
         queue.stop()

@@ -1,6 +1,6 @@
 """Agencies, people and keys, as the log's own chain ``directory`` established them.
 
-    found       opens the log and names its five keys: administrator, clock, log, checkpoints
+    found       opens the log and names its six keys: administrator, clock, door, log, checkpoints
     add_agency  adds an agency
     enrol       gives a person a key and roles, perhaps with the certificate of the key
     rotate      from here on the holder has another key
@@ -31,7 +31,8 @@ ADMINISTRATOR = "administrator"
 LOG = "log"
 CHECKPOINT = "checkpoint"
 CHECKPOINT_PQ = "checkpoint_pq"
-SERVICE = (ADMINISTRATOR, CHECKPOINT, CHECKPOINT_PQ, CLOCK, LOG)
+DOOR = "door"
+SERVICE = (ADMINISTRATOR, CHECKPOINT, CHECKPOINT_PQ, CLOCK, DOOR, LOG)
 """Holders of the keys that the log itself has, one each. No person is called like them."""
 
 REASONS = ("compromised", "lost", "left", "superseded")

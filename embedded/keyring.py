@@ -25,7 +25,7 @@ from audit.keys import (
     private_key,
 )
 from audit.malformed import Malformed
-from domain.directory import CHECKPOINT, CHECKPOINT_PQ, CLOCK, LOG, Directory
+from domain.directory import CHECKPOINT, CHECKPOINT_PQ, CLOCK, DOOR, LOG, Directory
 from domain.refusal import Refused
 from embedded.home import Home, write_private
 
@@ -121,7 +121,7 @@ def read_log_keys(home: Home) -> LogKeys:
     passphrase = read_passphrase(home)
 
     def find(key: str) -> PrivateKey | None:
-        for holder in (LOG, CLOCK):
+        for holder in (LOG, CLOCK, DOOR):
             if (path := key_path(home, holder, key)).exists():
                 return read_key(path, passphrase)
         return None
@@ -130,6 +130,7 @@ def read_log_keys(home: Home) -> LogKeys:
         read_origin(home),
         read_key(key_path(home, LOG), passphrase),
         read_key(key_path(home, CLOCK), passphrase),
+        read_key(key_path(home, DOOR), passphrase),
         find,
     )
 

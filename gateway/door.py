@@ -3,28 +3,52 @@
 A command that was recorded is answered with its entry, signed by the log: the receipt. The door
 does not wait for the workflow, and needs no Temporal: what the log has recorded, the driver brings
 to the workflow as soon as it can.
+
+A command that could not be recorded goes back with the door's stamp on it: handed in again, it
+counts as received when it first stood here.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 
-from activities.queue import RecorderQueue
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from activities.queue import RecorderQueue, Stopped
 from activities.recorder import Handed, Probe, Recorded, no_probe
+from activities.stamping import Stamper
 from audit.malformed import Malformed
 from audit.submission import Submission, parse_submission
 from domain.refusal import Refused
 
+log = structlog.get_logger(__name__)
+
+
+class NotRecorded(Exception):
+    """The service could not record what stood at the door; ``submission`` is it, stamped."""
+
+    def __init__(self, submission: Submission) -> None:
+        super().__init__("not recorded")
+        self.submission = submission
+
 
 class Door:
     def __init__(
-        self, queue: RecorderQueue, now: Callable[[], datetime], probe: Probe = no_probe
+        self,
+        queue: RecorderQueue,
+        stamper: Stamper,
+        now: Callable[[], datetime],
+        probe: Probe = no_probe,
     ) -> None:
         self._queue = queue
+        self._stamper = stamper
         self._now = now
         self._probe = probe
 
     async def submit_bytes(self, data: bytes) -> Recorded:
-        """Have a submission from outside recorded. Raises Refused, saying why it was not."""
+        """Have a submission from outside recorded. Raises Refused, saying why it was not, and
+        NotRecorded when it could not be tried.
+        """
         received_at = self._now()
         try:
             submission = parse_submission(data)
@@ -38,4 +62,9 @@ class Door:
 
     async def _record(self, submission: Submission, received_at: datetime) -> Recorded:
         self._probe("received")
-        return await self._queue.record(Handed(submission, received_at))
+        stamped = self._stamper.stamped(submission, received_at)
+        try:
+            return await self._queue.record(Handed(stamped, received_at))
+        except (SQLAlchemyError, Stopped) as error:
+            log.warning("command_not_recorded", error=type(error).__name__)
+            raise NotRecorded(stamped) from error

@@ -2,7 +2,8 @@
 
 POST /commands   a submission (`audit.submission`) → 200 and the entry, which is the receipt
 409 and {"refused", "facts"} when the rules do not allow it
-503 and the same when it could not be tried: handing it in again is safe
+503 and {"refused", "facts", "stamped"} when it could not be tried: handing in ``stamped``, the
+    same submission with the door's stamp on it, is safe and counts as received now
 GET  /health     200 {"log": origin}
 """
 
@@ -12,18 +13,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import SQLAlchemyError
 
-from activities.queue import Stopped
-from audit.submission import MAX_SUBMISSION_BYTES
+from audit.submission import MAX_SUBMISSION_BYTES, format_submission
 from domain.refusal import Refused
-from gateway.door import Door
-
-log = structlog.get_logger(__name__)
+from gateway.door import Door, NotRecorded
 
 LOOPBACK = "127.0.0.1"
 
@@ -44,9 +40,10 @@ def make_app(door: Door, origin: str) -> FastAPI:
         except Refused as refusal:
             body: dict[str, Any] = {"refused": refusal.code, "facts": dict(refusal.facts)}
             return JSONResponse(body, status_code=409)
-        except (SQLAlchemyError, Stopped) as error:
-            log.warning("command_not_recorded", error=type(error).__name__)
-            return JSONResponse({"refused": "service_unavailable", "facts": {}}, status_code=503)
+        except NotRecorded as error:
+            stamped = format_submission(error.submission).decode()
+            body = {"refused": "service_unavailable", "facts": {}, "stamped": stamped}
+            return JSONResponse(body, status_code=503)
         return Response(recorded.entry, media_type="application/json")
 
     return app

@@ -334,7 +334,7 @@ def test_a_key_that_the_service_does_not_hold_is_not_given_to_it(world: World, h
 def test_a_service_that_lacks_the_logs_new_key_records_nothing(world: World) -> None:
     task = world.assigned(TASK)
     world.rotate("log", key_of("log 2"))
-    poor = LogKeys(world.origin, key_of("log"), key_of("clock"))
+    poor = LogKeys(world.origin, key_of("log"), key_of("clock"), key_of("door"))
     world.recorder = Recorder(world.engine, poor, world.calendar, lambda: world.now)
     entries = len(world.rows())
     assert code(handed_in(world, world.people["officer"], task)) == "key_not_held"

@@ -252,7 +252,7 @@ def test_a_stranger_cannot_found_an_empty_log(database_url: str) -> None:
     """The door is open a moment before the log is founded, and its name is no secret."""
     engine = open_engine(database_url)
     upgrade(engine)
-    keys = LogKeys("empty.example/log", key_of("log"), key_of("clock"))
+    keys = LogKeys("empty.example/log", key_of("log"), key_of("clock"), key_of("door"))
     recorder = Recorder(engine, keys, load(), lambda: START)
     mallory = key_of("mallory")
     founding = {
@@ -260,6 +260,7 @@ def test_a_stranger_cannot_found_an_empty_log(database_url: str) -> None:
         "checkpoint": spki_of(key_of("mallory's checkpoint")),
         "checkpoint_pq": spki_of(pq_key_of("mallory's checkpoint")),
         "clock": spki_of(key_of("mallory's clock")),
+        "door": spki_of(key_of("mallory's door")),
         "log": spki_of(key_of("mallory's log")),
     }
     signer = Signer(mallory, "log", "administrator")

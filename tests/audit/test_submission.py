@@ -11,6 +11,7 @@ from audit.commitment import Opening
 from audit.dsse import seal
 from audit.keys import private_key
 from audit.malformed import Malformed
+from audit.stamp import Stamp
 from audit.submission import (
     MAX_SUBMISSION_BYTES,
     Submission,
@@ -18,9 +19,12 @@ from audit.submission import (
     parse_submission,
 )
 
+INSTANT = "2026-03-02T02:00:00.000000Z"
+SIGNATURE = "A" * 86 + "=="
 SUBMISSION = Submission(
     seal(b"{}", private_key(bytes(32))),
     (Opening("summary", "Đã xong", bytes(32)), Opening("title", "Việc", bytes(32))),
+    Stamp(INSTANT, bytes(64)),
 )
 BYTES = format_submission(SUBMISSION)
 
@@ -32,7 +36,8 @@ def changed(**fields: Any) -> bytes:
 
 
 def test_a_submission_is_read_as_it_was_written() -> None:
-    assert parse_submission(BYTES) == SUBMISSION
+    for submission in (SUBMISSION, Submission(SUBMISSION.command, SUBMISSION.openings)):
+        assert parse_submission(format_submission(submission)) == submission
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,13 @@ def test_a_submission_is_read_as_it_was_written() -> None:
         changed(openings=[]),
         changed(openings={"title": "Việc"}),
         changed(command=None),
+        changed(stamp=[]),
+        changed(stamp="now"),
+        changed(stamp={"received_at": INSTANT}),
+        changed(stamp={"received_at": "yesterday", "sig": SIGNATURE}),
+        changed(stamp={"received_at": "2026-02-30T02:00:00.000000Z", "sig": SIGNATURE}),
+        changed(stamp={"received_at": INSTANT, "sig": "AA=="}),
+        changed(stamp={"received_at": INSTANT, "sig": SIGNATURE, "more": 1}),
         BYTES + b"\n",
     ],
 )

@@ -16,7 +16,6 @@ from activities.queue import RecorderQueue
 from cli.main import main
 from embedded.home import Home, Running
 from embedded.keyring import key_path, person_path, read_log_keys, save_key, save_public
-from gateway.door import Door
 from gateway.http import make_app, serving
 from tests.support.world import FOUNDING, PEOPLE, World, key_of
 
@@ -51,7 +50,7 @@ def open_door(home: Home, world: World) -> Iterator[None]:
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
         queue = RecorderQueue(world.recorder, lambda _recorded, _asker: None)
-        async with serving(make_app(Door(queue, utc_now), world.origin), 0) as port:
+        async with serving(make_app(world.door(queue, utc_now), world.origin), 0) as port:
             home.write_running(Running(os.getpid(), f"http://127.0.0.1:{port}", "", ""))
             ready.set()
             await stop.wait()

@@ -81,7 +81,7 @@ def kill_backends(url: str) -> None:
 
 
 async def main(plan: Plan) -> None:
-    keys = LogKeys(plan.origin, key_of("log"), key_of("clock"))
+    keys = LogKeys(plan.origin, key_of("log"), key_of("clock"), key_of("door"))
     settings = Settings(
         plan.database_url, keys, door_port=plan.door_port, takeover=timedelta(seconds=1)
     )

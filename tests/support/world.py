@@ -29,14 +29,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from activities.folding import header_of
+from activities.queue import RecorderQueue
 from activities.recorder import Attest, Handed, Recorded, Recorder, Timeout
 from activities.signing import CheckpointKeys, LogKeys
+from activities.stamping import Stamper
 from audit.keys import PrivateKey, private_key
 from audit.submission import Submission
 from domain.calendars import load
 from domain.refusal import Refused
 from domain.task import Task
 from gateway.composing import Signer, compose, compose_attestation, compose_change
+from gateway.door import Door
 from store import ledger
 from store.engine import open_engine
 from store.ledger import Row
@@ -98,7 +101,9 @@ def _seed(name: str) -> bytes:
 
 
 FOUNDING = {
-    **{holder: key_of(holder) for holder in ("administrator", "checkpoint", "clock", "log")},
+    **{
+        holder: key_of(holder) for holder in ("administrator", "checkpoint", "clock", "door", "log")
+    },
     "checkpoint_pq": pq_key_of("checkpoint_pq"),
 }
 """The keys that every test's log is founded with."""
@@ -136,7 +141,7 @@ class World:
         upgrade(self.engine)
         # What a test puts in here the service finds, as a key file that appears while it runs.
         self.kept: dict[str, PrivateKey] = {}
-        self.keys = LogKeys(origin, key_of("log"), key_of("clock"), self.kept.get)
+        self.keys = LogKeys(origin, key_of("log"), key_of("clock"), key_of("door"), self.kept.get)
         self.checkpoint_keys = CheckpointKeys(
             origin,
             Ed25519PrivateKey.from_private_bytes(_seed("checkpoint")),
@@ -161,6 +166,11 @@ class World:
     def another_recorder(self) -> Recorder:
         """A recorder on the same log with nothing cached: what a restart, or a second one, has."""
         return Recorder(self.engine, self.keys, self.calendar, lambda: self.now)
+
+    def door(self, queue: RecorderQueue, now: Callable[[], datetime] | None = None) -> Door:
+        """A door of this log, whose watch is the world's unless another is given."""
+        stamper = Stamper(self.keys, self.recorder.known_directory)
+        return Door(queue, stamper, now or (lambda: self.now))
 
     def forward(self, **delta: float) -> None:
         """Move the clock on: ``forward(days=3, hours=2)``."""
@@ -229,7 +239,7 @@ class World:
         """Give the holder another key; for the log and its clock the service has it. Raises
         Refused.
         """
-        if holder in {"log", "clock"}:
+        if holder in {"log", "clock", "door"}:
             self.kept[key.public.id] = key
         recorded = self.change("rotate", {"holder": holder, "spki": spki_of(key)})
         if holder == "administrator":
