@@ -158,3 +158,23 @@ def _try(walk: Walk, event: str, arguments: dict[str, Any], who: Actor) -> str |
     except Refused as refusal:
         return refusal.code
     return None
+
+
+def test_an_approval_is_of_what_was_seen_and_of_nothing_else() -> None:
+    """The result that the approver read is sent back and another one put in its place."""
+    walk = walk_to(State.IN_REVIEW)
+    read = walk.task
+    walk.do("send_back", {"reason": TEXT}, by="approver").do("submit", {"summary": TEXT})
+    assert walk.refused("approve", by="approver", seen=read) == "out_of_date"
+    assert walk.refused("approve", by="approver") is None
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_an_endorsement_is_of_the_item_that_was_seen(item: str) -> None:
+    event = {"report": "report", "explanation": "explain"}.get(item, f"ask_{item}")
+    arguments = dict(STEPS)[event]
+    walk = walk_to(State.IN_PROGRESS).do(event, arguments)
+    read = walk.task
+    walk.do(event, arguments)
+    assert walk.refused("endorse", {"item": item}, by="approver", seen=read) == "out_of_date"
+    assert walk.refused("endorse", {"item": item}, by="approver") is None
