@@ -59,6 +59,10 @@ bench-sequence: $(VENV)/dev.stamp ## Measure sequencing up to a million entries,
 bench-receipts: $(VENV)/dev.stamp ## Measure receipts with the sequencer at work and without
 	@$(BIN)/python -m bench.receipts $(ARGS)
 
+.PHONY: bench-directory
+bench-directory: $(VENV)/dev.stamp ## Measure importing 50,000 people, and asking the directory who acts
+	@$(BIN)/python -m bench.directory $(ARGS)
+
 .PHONY: lock
 lock: $(VENV)/dev.stamp ## Write both lock files anew (ARGS=--upgrade, ARGS="--upgrade-package NAME")
 	@echo "==> requirements.lock"

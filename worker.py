@@ -23,6 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.evidence import Missing, nothing_missing
 from activities.queue import RecorderQueue
 from activities.recorder import Probe, Recorder, no_probe
 from activities.signing import LogKeys
@@ -31,8 +32,10 @@ from activities.steps import StepActivities
 from domain.calendars import load
 from domain.directory import CLOCK, LOG
 from domain.refusal import Refused
+from evidence.keeper import Keeper
 from gateway.door import Door
 from gateway.driver import Driver
+from gateway.evidence import add_evidence
 from gateway.http import make_app, serving
 from gateway.reconciling import Scene
 from gateway.rehydration import rehydrate
@@ -64,7 +67,8 @@ class Settings:
     ``takeover``: how long Temporal waits for the worker that knows a task before it asks another.
     Once an ``epoch`` the log states how long its chains are; ``reconcile_every`` so often it is
     compared with the screens and the workflows. Without ``sequencing`` another process, of
-    `dondoc sequencer`, gives the entries their places in the tree.
+    `dondoc sequencer`, gives the entries their places in the tree. Without ``evidence`` files are
+    neither taken nor looked for.
     """
 
     database_url: str
@@ -76,6 +80,7 @@ class Settings:
     epoch: timedelta = timedelta(minutes=10)
     reconcile_every: timedelta = timedelta(hours=1)
     sequencing: Sequencing | None = None
+    evidence: Keeper | None = None
 
 
 @dataclass(frozen=True)
@@ -103,24 +108,32 @@ async def service(
 ) -> AsyncIterator[Service]:
     """Run the service while the context lasts; leaving it drains what was accepted.
 
-    Raises the database's own errors when it can't be reached or brought up to date, and Refused
-    when the log in it was founded with other keys.
+    Raises the database's own errors when it can't be reached or brought up to date, Refused when
+    the log in it was founded with other keys, and ValueError for a client that doesn't encrypt.
     """
+    if client.data_converter.payload_codec is None:
+        raise ValueError("without a payload codec Temporal would store words in clear")
     engine = open_engine(settings.database_url)
     try:
         await asyncio.to_thread(upgrade, engine)
         # A service that was killed right after an erasure could not do it any more.
         await asyncio.to_thread(forget_erased, engine)
         await add_search_attributes(client)
-        recorder = Recorder(engine, settings.keys, load(), now, probe)
+        missing: Missing = nothing_missing
+        if settings.evidence is not None:
+            missing = settings.evidence.missing
+            await asyncio.to_thread(settings.evidence.clear_up)
+        recorder = Recorder(engine, settings.keys, load(), now, probe, missing)
         await asyncio.to_thread(_check_keys, recorder, settings.keys)
         publisher = await asyncio.to_thread(_publisher, settings, engine, now, probe)
         driver = Driver(client, engine, recorder.directory, settings.task_queue, probe)
         queue = RecorderQueue(recorder, driver.hear)
         try:
             stamper = Stamper(settings.keys, recorder.known_directory)
-            door = Door(queue, stamper, now, probe)
+            door = Door(queue, stamper, now, probe, missing)
             app = make_app(door, settings.keys.origin)
+            if settings.evidence is not None:
+                add_evidence(app, settings.evidence, recorder.task)
             activities = StepActivities(recorder, queue, now)
             scene = Scene(client, engine, settings.task_queue, now)
             async with (
@@ -128,6 +141,7 @@ async def service(
                 _background(driver.run),
                 _background(partial(_keep_rehydrated, client, engine, driver)),
                 _sequencing(publisher),
+                _background(queue.keep_summed),
                 _background(partial(keep_attesting, engine, queue, now, settings.epoch)),
                 _background(partial(keep_reconciled, scene, queue, settings.reconcile_every)),
                 serving(app, settings.door_port) as port,
@@ -181,6 +195,7 @@ def workflow_runner() -> SandboxedWorkflowRunner:
             "transitions",
             "workflows.attributes",
             "workflows.details",
+            "workflows.fitness",
             "workflows.following",
             "workflows.messages",
         )

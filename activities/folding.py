@@ -59,10 +59,12 @@ def follow_rows(directory: Directory, rows: Iterable[Row]) -> Directory:
 
 def advance_row(directory: Directory, row: Row) -> None:
     """The same for one entry, on a directory that is the caller's own."""
-    predicate = open_command(parse_entry(row.data).command).predicate
+    entry = parse_entry(row.data)
+    predicate = open_command(entry.command).predicate
     arguments = predicate["arguments"]
     assert isinstance(arguments, dict)  # noqa: S101 - `open_command` has checked it
-    directories.advance(directory, str(predicate["event"]), arguments, row.leaf)
+    at = parse_instant(open_record(entry.record).text("received_at"))
+    directories.advance(directory, str(predicate["event"]), arguments, row.leaf, at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,22 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from queue import SimpleQueue
+from typing import NoReturn
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from activities.recorder import Job, Recorded, Recorder
+from activities.jobs import Job, Recorded, SumUp, Turned
+from activities.recorder import Recorder
 from domain.refusal import Refused
 
 log = structlog.get_logger(__name__)
 
 MAX_BATCH = 64
 
-
 MAX_WAITING = 10_000
+
+SUM_SECONDS = 60.0
 
 
 class Stopped(Exception):
@@ -68,11 +71,29 @@ class RecorderQueue:
         """The record of ``job``. Raises Refused."""
         return await asyncio.wrap_future(self.submit(job, asker))
 
+    async def turn_away(self, turned: Turned, asker: Asker = Asker.DOOR) -> NoReturn:
+        """Have a refusal recorded that was found already, and raise it, come what may."""
+        try:
+            await self.record(turned, asker)
+        except (SQLAlchemyError, Stopped) as error:
+            log.warning("refusal_not_recorded", code=turned.refusal.code, error=str(error))
+        raise turned.refusal
+
     def stop(self) -> None:
-        """Finish what was accepted, then end. Blocks until it is done."""
+        """Finish what was accepted, state what was only counted, then end. Blocks until then."""
         self._stopped = True
+        self._jobs.put(_Waiting(SumUp(at_once=True), Asker.DOOR))
         self._jobs.put(None)
         self._thread.join()
+
+    async def keep_summed(self, every: float = SUM_SECONDS) -> None:
+        """State from time to time how much was refused without an entry of its own. For ever."""
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await self.record(SumUp())
+            except Exception as error:  # noqa: BLE001 - tried again in a minute
+                log.warning("refusals_not_summed", error=str(error))
 
     def _run(self) -> None:
         while (first := self._jobs.get()) is not None:
@@ -105,7 +126,8 @@ class RecorderQueue:
             if isinstance(answer, Refused):
                 waiting.answer.set_exception(answer)
             else:
-                self._tell(answer, waiting.asker)
+                if not isinstance(waiting.job, SumUp):
+                    self._tell(answer, waiting.asker)
                 waiting.answer.set_result(answer)
 
     def _tell(self, recorded: Recorded, asker: Asker) -> None:

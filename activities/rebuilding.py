@@ -7,9 +7,11 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, delete
 
 from activities.folding import advance_row, fold, follow_rows, step_of
+from activities.words import marks
 from domain.attestation import CHAIN as ATTESTATIONS
 from domain.attestation import SYSTEM_CHAINS
 from domain.directory import CHAIN, Directory
+from domain.secrecy import is_protected
 from domain.step import evolve
 from domain.task import Task
 from store import ledger
@@ -41,7 +43,7 @@ def rebuild(engine: Engine, progress: Callable[[int], None] = lambda _entries: N
             connection.execute(delete(table))
         entries, directory, tasks = fold_all(connection, progress)
         for batch in _batches(list(tasks.values())):
-            ledger.show(connection, batch, {t.id: _title(connection, t.id) for t in batch})
+            ledger.show(connection, batch, _titles(connection, batch))
         ledger.show_agencies(connection, directory.agencies.values())
     return Rebuilt(entries, len(tasks), len(directory.agencies))
 
@@ -54,8 +56,8 @@ def rebuild_tasks(engine: Engine, tasks: Sequence[str]) -> None:
             ledger.lock(connection, {*batch, ATTESTATIONS})
             connection.execute(delete(task).where(task.c.id.in_(batch)))
             found = [rows for name in batch if (rows := ledger.read_chain(connection, name))]
-            titles = {rows[0].chain: _title(connection, rows[0].chain) for rows in found}
-            ledger.show(connection, [fold(rows) for rows in found], titles)
+            folded = [fold(rows) for rows in found]
+            ledger.show(connection, folded, _titles(connection, folded))
 
 
 def rebuild_agencies(engine: Engine) -> None:
@@ -83,6 +85,12 @@ def fold_all(
             progress(number)
     progress(number)
     return number, directory, tasks
+
+
+def _titles(connection: Connection, tasks: Sequence[Task]) -> dict[str, str]:
+    """What listings show: the title, or of a protected task the mark of its document."""
+    shown = marks(connection, [each.id for each in tasks if is_protected(each.secrecy)])
+    return {each.id: shown.get(each.id) or _title(connection, each.id) for each in tasks}
 
 
 def _title(connection: Connection, task: str) -> str:

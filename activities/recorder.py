@@ -10,108 +10,71 @@ What a task is, is folded from its entries and never taken from the read model; 
 the leaf hash they end at, so a cached one is as good as the log.
 """
 
-import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from activities import erasing
+from activities.clock import attest_request, lapse_request
+from activities.evidence import Missing, check_kept, digests_in, nothing_missing
 from activities.folding import attested, caught_up, follow_rows, header_of, recorded_at
-from activities.signing import LogKeys
+from activities.jobs import Attest, Handed, Job, Recorded, SumUp, Timeout, Turned
+from activities.refusing import Noted, Refusal, Refusing
+from activities.signing import LogKeys, check_keys
 from activities.stamping import stamped_at
-from activities.unsealing import TASK_PREFIX, Request, unseal
+from activities.trusting import Trusting, concerns
+from activities.unsealing import Request, unseal
+from activities.words import mark_of
 from audit.canonical import JsonLike
 from audit.commitment import Opening
 from audit.entry import (
     NO_PREVIOUS,
     Entry,
-    Subject,
     command_digest,
     format_entry,
     header_digest,
     leaf_hash,
-    open_command,
     parse_entry,
-    sign_command,
     sign_record,
 )
-from audit.keyring import read_change
 from audit.keys import PrivateKey
 from audit.malformed import Malformed
-from audit.submission import Submission
 from domain import attestation
 from domain import directory as directories
 from domain.attestation import SYSTEM_CHAINS, Attested
 from domain.calendar import Calendar
-from domain.command import ASSURED_AS_SERVICE, read_command
+from domain.command import ASSURED_AS_SERVICE
 from domain.decide import RULES_VERSION, check_issued, decide, due_clocks
-from domain.directory import CHAIN, CLOCK, DOOR, LOG, Directory
+from domain.directory import CHAIN, LOG, Directory
 from domain.instants import format_instant
 from domain.refusal import Refused
+from domain.secrecy import is_protected
 from domain.snapshot import format_clocks
 from domain.step import Step, evolve
-from domain.task import Clock, Role, Task
-from store import ledger
-from store.engine import forget_erased, writing
+from domain.task import Secrecy, Task
+from store import ledger, sealed
+from store.engine import forget_erased, still_stands, writing
 from store.ledger import Row
+
+__all__ = [
+    "Attest", "Handed", "Job", "Probe", "Recorded", "Recorder", "SumUp", "Timeout", "Turned",
+    "no_probe",
+]  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
 Probe = Callable[[str], None]
+_Prepared = Request | Timeout | Attest | SumUp | Refused
 _CACHED_TASKS = 20_000
 
 
 def no_probe(_point: str) -> None:
     """Named points of a step, where tests pull the plug."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeout:
-    """A request to record what ran out on a task up to ``at`` (UTC)."""
-
-    task: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """A submission and when it stood at the door (UTC), where no stamp on it says so."""
-
-    submission: Submission
-    received_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Attest:
-    """A request that the service itself state something about the log (`domain.attestation`), as
-    it was ``at`` that instant (UTC).
-    """
-
-    event: str
-    arguments: Mapping[str, Any]
-    at: datetime
-
-
-Job = Handed | Timeout | Attest
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """The answer to one job, after the commit.
-
-    ``entry`` is the receipt of a submission (None for a timeout); ``entries`` are all those that
-    the job appended, the clock's own before it. ``task`` is None for a chain about the log.
-    """
-
-    chain: str
-    entry: bytes | None
-    entries: tuple[bytes, ...]
-    task: Task | None
 
 
 @dataclass
@@ -124,9 +87,20 @@ class _Work:
     tasks: dict[str, Task] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     openings: dict[str, Sequence[Opening]] = field(default_factory=dict)
+    protected: dict[str, Sequence[Opening]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     attested: Attested | None = None
     has_erased: bool = False
+    agencies: set[str] = field(default_factory=set)
+    owns_directory: bool = False
+
+    def own_directory(self) -> Directory:
+        """The directory to change: copied once a transaction, however many entries change it, since
+        others look at the one before until the commit.
+        """
+        if not self.owns_directory:
+            self.directory, self.owns_directory = self.directory.copy(), True
+        return self.directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +127,18 @@ class Recorder:
         calendar: Calendar,
         now: Callable[[], datetime],
         probe: Probe = no_probe,
+        missing: Missing = nothing_missing,
     ) -> None:
         self._engine = engine
+        self._missing = missing
         self._keys = keys
         self._calendar = calendar
         self._now = now
         self._probe = probe
         self._directory = Directory()
+        self._trusting = Trusting(keys.origin)
         self._tasks: OrderedDict[str, Task] = OrderedDict()
+        self._refusing = Refusing(keys.origin)
 
     def record(self, jobs: Sequence[Job]) -> list[Recorded | Refused]:
         """Answer each job, in order, in one transaction. Raises only when nothing was written."""
@@ -175,6 +153,8 @@ class Recorder:
     def _record(self, jobs: Sequence[Job]) -> list[Recorded | Refused]:
         requests = [self._prepared(job) for job in jobs]
         self._probe("prepared")
+        if (refused := _all_refused(requests)) and self._only_counted(jobs, refused):
+            return [*refused]
         chains = {_chain(request) for request in requests if not isinstance(request, Refused)}
         commands = [request.command.id for request in requests if isinstance(request, Request)]
         with writing(self._engine) as connection:
@@ -187,8 +167,10 @@ class Recorder:
             self._refresh_directory(connection, work)
             answers = [self._answer(connection, work, request) for request in requests]
             self._write(connection, work)
+            noted = self._note_refusals(connection, work, jobs, answers)
             self._probe("before_commit")
         self._probe("after_commit")
+        self._refusing.keep(noted)
         if work.has_erased and not forget_erased(self._engine):
             log.warning("erased_words_still_in_wal")
         self._remember(work)
@@ -212,10 +194,82 @@ class Recorder:
         """The directory as it was when last looked at: for what can't wait for the database."""
         return self._directory if self._directory.seq else self.directory()
 
-    def _prepared(self, job: Job) -> Request | Timeout | Attest | Refused:
-        if not isinstance(job, Handed):
-            # Nobody's clock but ours decides what has run out, or when something was so.
-            return replace(job, at=min(job.at, self._now()))
+    def _only_counted(self, jobs: Sequence[Job], refused: Sequence[Refused]) -> bool:
+        """Whether these refusals, all there is, need no transaction: a flood must not wait for the
+        disk, nor have others wait.
+        """
+        at = self._now()
+        found = self._refusing.describe(zip(jobs, refused, strict=True), self._directory, at)
+        counted = self._refusing.only_counted(found, at)
+        if counted is not None:
+            self._refusing.keep(counted)
+        return counted is not None
+
+    def _note_refusals(
+        self,
+        connection: Connection,
+        work: _Work,
+        jobs: Sequence[Job],
+        answers: Sequence[Recorded | Refused],
+    ) -> Noted:
+        """State what was refused, behind what was accepted, which stays whatever happens here."""
+        at, found = self._now(), list[Refusal]()
+        sums = [job for job in jobs if isinstance(job, SumUp)]
+        try:
+            pairs = zip(jobs, answers, strict=True)
+            found += self._refusing.describe(pairs, work.directory, at)
+            if not sums and (counted := self._refusing.only_counted(found, at)):
+                return counted
+            with connection.begin_nested():
+                return self._state_refusals(connection, work, found, sums)
+        except Exception as error:
+            if not still_stands(connection):
+                raise
+            log.warning("refusals_not_recorded", number=len(found), error=type(error).__name__)
+            return self._refusing.failed(found)
+
+    def _state_refusals(
+        self,
+        connection: Connection,
+        work: _Work,
+        found: Sequence[Refusal],
+        sums: Sequence[SumUp],
+    ) -> Noted:
+        ledger.lock(connection, {attestation.CHAIN})
+        heads = ledger.heads(connection, {attestation.CHAIN})
+        # What is rolled back here must not be taken for written: it has a work of its own. How long
+        # the log was at its last statement of heads is no matter for a refusal.
+        own = _Work(heads, {}, work.directory, attested=Attested())
+
+        def write(attest: Attest) -> bool:
+            request = self._attest_request(connection, own, attest)
+            if attest.occasion and ledger.by_command(connection, [request.command.id]):
+                return False
+            self._append_attestation(connection, own, request)
+            return True
+
+        at = self._now()
+        noted = self._refusing.note(connection, found, at, write)
+        if sums:
+            at_once = any(job.at_once for job in sums)
+            noted = self._refusing.sum_up(noted, at, write, at_once=at_once)
+        if own.rows:
+            ledger.append(connection, own.rows, {})
+        return noted
+
+    def _prepared(self, job: Job) -> _Prepared:
+        match job:
+            case Handed():
+                return self._handed(job)
+            case Turned():
+                return job.refusal
+            case Timeout() | Attest():
+                # Nobody's clock but ours decides what has run out, or when something was so.
+                return replace(job, at=min(job.at, self._now()))
+            case SumUp():
+                return job
+
+    def _handed(self, job: Handed) -> Request | Refused:
         # What is ahead of the recorder's own clock is a door's clock gone wrong.
         job = replace(job, received_at=min(job.received_at, self._now()))
         try:
@@ -233,16 +287,21 @@ class Recorder:
         if job.submission.stamp is not None:
             stamped = stamped_at(job.submission, self._keys.origin, directory, received_at)
             received_at = min(stamped, received_at)
-        return unseal(job.submission, self._keys.origin, directory, received_at)
+        request = unseal(job.submission, self._keys.origin, directory, received_at)
+        digests = digests_in(request.command.event, request.command.arguments)
+        # Looked for before any lock is taken; told only to who may take the step (`_append_step`).
+        return replace(request, missing=tuple(self._missing(digests))) if digests else request
 
     def _answer(
-        self, connection: Connection, work: _Work, request: Request | Timeout | Attest | Refused
+        self, connection: Connection, work: _Work, request: _Prepared
     ) -> Recorded | Refused:
         mark = len(work.rows)
         try:
             match request:
                 case Refused():
                     return request
+                case SumUp():
+                    return Recorded(attestation.CHAIN, None, (), None)
                 case Timeout(task, at):
                     self._settle(connection, work, task, at)
                     return _recorded(work, task, mark, None)
@@ -285,58 +344,13 @@ class Recorder:
         """Record, by the clock's own key, every deadline that ran out before ``at``."""
         task = self._fold(connection, work, chain)
         while task is not None and (due := due_clocks(task, at)):
-            clock = task.clocks[due[0]]
-            self._append_step(connection, work, self._lapse_request(work, task, due[0], clock))
+            request = lapse_request(self._keys, work.directory, task, due[0])
+            self._append_step(connection, work, request)
             task = work.tasks[chain]
-
-    def _lapse_request(self, work: _Work, task: Task, name: str, clock: Clock) -> Request:
-        """It is issued and received on the deadline that it speaks of: how late the service carried
-        it out shows in ``recorded_at`` alone.
-        """
-        due = format_instant(clock.due)
-        statement: dict[str, JsonLike] = {
-            "arguments": {"clock": name, "due": due},
-            "event": "lapse",
-            "seen": {"digest": task.seen, "version": task.version},
-        }
-        subject = Subject(TASK_PREFIX + task.id, task.header)
-        occasion = f"{task.id}|{name}|{due}|{task.seq}"
-        return self._clock_request(work, subject, statement, clock.due, occasion)
 
     def _attest_request(self, connection: Connection, work: _Work, job: Attest) -> Request:
         last = self._last(connection, work, attestation.CHAIN)
-        header = header_of(last) if last else header_digest(job.arguments)
-        statement: dict[str, JsonLike] = {
-            "arguments": job.arguments, "event": job.event, "seen": None,
-        }  # fmt: skip
-        subject = Subject(attestation.CHAIN, header)
-        seq = last.seq if last else 0
-        occasion = f"{attestation.CHAIN}|{job.event}|{format_instant(job.at)}|{seq}"
-        return self._clock_request(work, subject, statement, job.at, occasion)
-
-    def _clock_request(
-        self,
-        work: _Work,
-        subject: Subject,
-        statement: Mapping[str, JsonLike],
-        at: datetime,
-        occasion: str,
-    ) -> Request:
-        """A command of the service's own clock, issued and received ``at`` that instant."""
-        key = self._keys.named(work.directory, CLOCK)
-        identity = f"{self._keys.origin}|{occasion}"
-        predicate: dict[str, JsonLike] = {
-            **statement,
-            # The same for the same occasion, and nobody else's to guess and use up beforehand.
-            "id": hashlib.sha256(key.sign(identity.encode())).hexdigest()[:32],
-            "issued_at": format_instant(at),
-            "log": self._keys.origin,
-            "on_behalf": {"agency": CLOCK, "for": None, "role": str(Role.CLOCK)},
-        }
-        envelope = sign_command(subject, predicate, key)
-        chain = subject.name.removeprefix(TASK_PREFIX)
-        command = read_command(chain, open_command(envelope).predicate)
-        return Request(command, subject, envelope, (), at)
+        return attest_request(self._keys, work.directory, job, last)
 
     def _append_step(self, connection: Connection, work: _Work, request: Request) -> Row:
         command = request.command
@@ -350,6 +364,9 @@ class Recorder:
         )
         directories.check_agencies(work.directory, command.arguments)
         decision = decide(task, command, actor, received_at, self._calendar)
+        digests = digests_in(command.event, command.arguments)
+        check_kept(command.task, task.secrecy if task else None, digests, request.missing)
+        self._check_vault(task, request)
         claim = _Claim(
             person=actor.person,
             before=str(task.state) if task else None,
@@ -376,21 +393,40 @@ class Recorder:
             seq=row.seq,
             leaf=row.leaf,
         )
-        work.tasks[command.task] = evolve(task, step)
+        after = work.tasks[command.task] = evolve(task, step)
+        if is_protected(after.secrecy):
+            if request.openings:
+                work.protected[row.leaf] = work.openings.pop(row.leaf)
+            if task is None:
+                work.titles[command.task] = mark_of(command.arguments)
+            return row
         for opening in request.openings:
             if opening.field == "title":
                 work.titles[command.task] = opening.value
         return row
 
+    def _check_vault(self, task: Task | None, request: Request) -> None:
+        """Words of a protected task rest sealed, or are not taken at all. Raises Refused."""
+        level = task.secrecy if task else Secrecy(request.command.arguments["secrecy"])
+        if request.openings and is_protected(level) and self._keys.vault is None:
+            raise Refused("vault_missing")
+
     def _append_change(self, connection: Connection, work: _Work, request: Request) -> Row:
         command = request.command
-        self._check_keys(request)
+        authorities = None
+        if concerns(command.event, command.arguments):
+            unwritten = (row for row in work.rows if row.chain == CHAIN)
+            authorities = self._trusting.now(connection, unwritten)
+        check_keys(self._keys, command, request.received_at, authorities)
+        directories.check_fresh(work.directory, command.issued_at)
         judge = directories.judge
         judge(work.directory, command.event, command.arguments, command.key, request.received_at)
         row = self._sign_about_log(connection, work, request, directories.ADMINISTRATOR)
-        work.directory = directories.follow(
-            work.directory, command.event, command.arguments, row.leaf
-        )
+        at = request.received_at
+        advance = directories.advance
+        advance(work.own_directory(), command.event, command.arguments, row.leaf, at)
+        changed = directories.changed_agencies(command.event, command.arguments)
+        work.agencies.update(agency.id for agency in changed)
         return row
 
     def _append_attestation(self, connection: Connection, work: _Work, request: Request) -> Row:
@@ -398,13 +434,9 @@ class Recorder:
         holder = work.directory.key_in_force(request.command.key, request.received_at).holder
         so_far = work.attested or attested(connection)
         attestation.judge(so_far, event, arguments, holder)
-        erases = event == attestation.ERASE
-        if erases and not ledger.is_opened(connection, arguments["leaf"], arguments["field"]):
-            raise Refused("nothing_to_erase", field=arguments["field"])
+        erasing.check(connection, event, arguments)
         row = self._sign_about_log(connection, work, request, holder)
-        if erases:
-            ledger.erase(connection, arguments["leaf"], arguments["field"])
-            work.has_erased = True
+        work.has_erased |= erasing.carry_out(connection, event, arguments)
         work.attested = attestation.follow(so_far, event, arguments, row.leaf)
         return row
 
@@ -437,28 +469,6 @@ class Recorder:
             return queued[-1]
         seq, _ = work.heads.get(chain, (0, ""))
         return ledger.read_chain(connection, chain, seq - 1)[-1] if seq else None
-
-    def _check_keys(self, request: Request) -> None:
-        """A key that comes in must be sound, and one that the service shall sign with be here.
-        Raises Refused.
-        """
-        event, arguments = request.command.event, request.command.arguments
-        try:
-            change = read_change(event, arguments, format_instant(request.received_at))
-        except Malformed as error:
-            raise Refused(error.code, detail=error.detail) from error
-        if not isinstance(change, tuple):
-            return
-        for holder in change:
-            first = {
-                LOG: self._keys.log, CLOCK: self._keys.clock, DOOR: self._keys.door,
-            }.get(holder.name)  # fmt: skip
-            if first is None:
-                continue
-            if event == "found" and holder.key != first.public:
-                raise Refused("other_log", log=self._keys.origin)
-            if self._keys.held(holder.key.id) is None:
-                raise Refused("key_not_held", holder=holder.name)
 
     def _log_key(self, directory: Directory) -> PrivateKey:
         """The key that signs the next record: what rotates it is itself signed with the old one."""
@@ -522,18 +532,27 @@ class Recorder:
         if head is None or head[1] == work.directory.head:
             return
         rows = ledger.read_chain(connection, CHAIN, work.directory.seq)
-        work.directory = follow_rows(work.directory, rows)
+        work.directory, work.owns_directory = follow_rows(work.directory, rows), True
 
     def _write(self, connection: Connection, work: _Work) -> None:
         if not work.rows:
             return
         ledger.append(connection, work.rows, work.openings)
+        self._seal(connection, work)
         changed = {row.chain for row in work.rows} - SYSTEM_CHAINS
         tasks = [work.tasks[chain] for chain in sorted(changed)]
         ledger.show(connection, tasks, work.titles)
         ledger.post(connection, tasks)
-        if any(row.chain == CHAIN for row in work.rows):
-            ledger.show_agencies(connection, work.directory.agencies.values())
+        agencies = work.directory.agencies
+        ledger.show_agencies(connection, [agencies[each] for each in sorted(work.agencies)])
+
+    def _seal(self, connection: Connection, work: _Work) -> None:
+        vault = self._keys.vault
+        for row in work.rows if vault else ():
+            if vault and (openings := work.protected.get(row.leaf)):
+                task = work.tasks[row.chain]
+                closed = vault.seal(row.leaf, openings, task, work.directory)
+                sealed.append(connection, row.leaf, closed)
 
     def _remember(self, work: _Work) -> None:
         self._directory = work.directory
@@ -555,10 +574,16 @@ def _is_lost_race(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) or state in {"40P01", "40001"}
 
 
-def _chain(request: Request | Timeout | Attest) -> str:
+def _all_refused(requests: Sequence[_Prepared]) -> list[Refused]:
+    """The requests, if none of them is left to be judged."""
+    refused = [request for request in requests if isinstance(request, Refused)]
+    return refused if len(refused) == len(requests) else []
+
+
+def _chain(request: Request | Timeout | Attest | SumUp) -> str:
     match request:
         case Timeout(task):
             return task
-        case Attest():
+        case Attest() | SumUp():
             return attestation.CHAIN
     return request.command.task

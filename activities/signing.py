@@ -6,12 +6,19 @@ of the log. Keys may appear while the service runs, when one is rotated.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
+from activities.sealing import Vault
+from audit.authorities import Authorities
+from audit.keyring import read_change
 from audit.keys import PrivateKey
-from domain.directory import Directory
+from audit.malformed import Malformed
+from domain.command import Command
+from domain.directory import CLOCK, DOOR, LOG, Directory
+from domain.instants import format_instant
 from domain.refusal import Refused
 
 
@@ -23,7 +30,7 @@ def _no_more(_key: str) -> None:
 class LogKeys:
     """``log`` signs records only, ``clock`` signs the clock's commands only, ``door`` stamps what
     comes in: the keys that a new log is founded with. ``find`` looks for the keys that came later,
-    by key id.
+    by key id. ``vault`` seals the words of protected tasks; without it none are taken.
     """
 
     origin: str
@@ -31,6 +38,7 @@ class LogKeys:
     clock: PrivateKey = field(repr=False)
     door: PrivateKey = field(repr=False)
     find: Callable[[str], PrivateKey | None] = field(default=_no_more, repr=False)
+    vault: Vault | None = None
     _found: dict[str, PrivateKey] = field(default_factory=dict, init=False, repr=False)
 
     def held(self, key: str) -> PrivateKey | None:
@@ -55,6 +63,30 @@ class LogKeys:
         if key is None:
             raise Refused("key_not_held", holder=holder)
         return key
+
+
+def check_keys(
+    keys: LogKeys, command: Command, received_at: datetime, authorities: Authorities | None
+) -> None:
+    """A key that a change of the directory brings in must be sound, vouched for where a certificate
+    comes with it, and one that the service shall sign with be here. Raises Refused.
+    """
+    event, arguments = command.event, command.arguments
+    try:
+        at = format_instant(received_at)
+        change = read_change(event, arguments, at, keys.origin, authorities)
+    except Malformed as error:
+        raise Refused(error.code, detail=error.detail) from error
+    if not isinstance(change, tuple):
+        return
+    for holder in change:
+        first = {LOG: keys.log, CLOCK: keys.clock, DOOR: keys.door}.get(holder.name)
+        if first is None:
+            continue
+        if event == "found" and holder.key != first.public:
+            raise Refused("other_log", log=keys.origin)
+        if keys.held(holder.key.id) is None:
+            raise Refused("key_not_held", holder=holder.name)
 
 
 @dataclass(frozen=True)

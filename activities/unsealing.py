@@ -23,6 +23,7 @@ from domain.command import Command, read_command
 from domain.directory import ADMINISTRATOR, CHAIN, Directory, check_purpose
 from domain.lifecycle import EVENTS
 from domain.refusal import Refused
+from domain.secrecy import refuse_highest, refuse_highest_bytes
 
 TASK_PREFIX = "task:"
 # A workflow is named by it: Temporal takes at most 1,000 characters.
@@ -38,12 +39,15 @@ class Request:
     envelope: Envelope
     openings: tuple[Opening, ...]
     received_at: datetime
+    missing: tuple[str, ...] = ()
+    """Digests of files that it names and nobody keeps."""
 
 
 def unseal(
     submission: Submission, origin: str, directory: Directory, received_at: datetime
 ) -> Request:
     """Check everything about a submission that needs no look at the task. Raises Refused."""
+    refuse_highest_in(submission)
     try:
         statement = open_command(submission.command)
         if statement.predicate["log"] != origin:
@@ -57,6 +61,12 @@ def unseal(
     except Malformed as error:
         raise Refused(error.code, detail=error.detail) from error
     return Request(command, statement.subject, submission.command, submission.openings, received_at)
+
+
+def refuse_highest_in(submission: Submission) -> None:
+    """Before anything else is said about it: other refusals may quote what they turn down."""
+    refuse_highest_bytes(submission.command.payload)
+    refuse_highest({opening.field: opening.value for opening in submission.openings})
 
 
 def chain_of(subject: str) -> str:
@@ -112,3 +122,12 @@ def _commitments(command: Command) -> dict[str, Any]:
         for name in commands.text_fields(command.event)
         if command.arguments.get(name) is not None
     }
+
+
+def why_malformed(error: Malformed, data: bytes) -> Refused:
+    """Why such bytes are turned down. What names the highest secrecy is not described further."""
+    try:
+        refuse_highest_bytes(data)
+    except Refused as refusal:
+        return refusal
+    return Refused(error.code, detail=error.detail)

@@ -1,8 +1,8 @@
 """X.509 certificates as holders of a person's key: which key, and until when.
 
-Who issued a certificate is not asked here: that a key is a person's is the administrator's word, in
-a signed entry of the directory. The certificate stands in that entry, so that anybody may follow
-its chain to an authority, today or in ten years.
+Who issued one, and whether that is somebody whom the log trusts, is asked by `audit.authorities`.
+The certificate and its path stand in the entry, so that anybody may ask again, today or in ten
+years.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,10 @@ def load_certificate(der: bytes) -> Certificate:
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         times = _instant(found.not_valid_before_utc), _instant(found.not_valid_after_utc)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (
+        ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:  # fmt: skip
         raise Malformed("certificate_unreadable") from error
     return Certificate(load_public(spki), *times)
 

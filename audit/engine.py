@@ -167,7 +167,7 @@ class Run:
     def __init__(self, anchors: Anchors, openings: Openings | None, judge: Judge | None) -> None:
         """Without ``openings`` or ``judge`` there is no check 7 or 8."""
         self.entries = 0
-        self.keyring = Keyring()
+        self.keyring = Keyring(anchors.origin)
         self._anchors = anchors
         self._openings = openings
         self._judge = judge
@@ -512,7 +512,7 @@ def _founded(command: Statement) -> Mapping[str, Holder]:
     """The holders, by name, of the keys that a founding names. Raises Malformed."""
     if command.subject.name != DIRECTORY or command.predicate["event"] != "found":
         raise Malformed("log_not_founded", "the first entry is no founding")
-    change = read_change("found", _arguments(command), "")
+    change = read_change("found", _arguments(command), "", "")
     return {holder.name: holder for holder in change} if isinstance(change, tuple) else {}
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "load_pkcs12",
     "load_private",
     "load_public",
+    "pkcs12_certificates",
     "private_key",
 ]
 
@@ -117,6 +118,18 @@ def load_pkcs12(data: bytes, passphrase: bytes) -> tuple[PrivateKey, bytes | Non
         raise Malformed("private_key_unreadable", "the file holds no private key")
     der = certificate.public_bytes(serialization.Encoding.DER) if certificate else None
     return _sound(key), der
+
+
+def pkcs12_certificates(data: bytes, passphrase: bytes) -> list[bytes]:
+    """The certificates, in DER, that lie beside the key's own in a PKCS#12 file, in no order.
+
+    Raises Malformed as `load_pkcs12` does.
+    """
+    try:
+        others = pkcs12.load_pkcs12(data, passphrase).additional_certs
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Malformed("private_key_unreadable", "wrong passphrase, or not a key file") from error
+    return [each.certificate.public_bytes(serialization.Encoding.DER) for each in others]
 
 
 @lru_cache(maxsize=65_536)

@@ -1,17 +1,17 @@
 """The door's stamp: when a command stood there, signed by the door's key.
 
-    "dondoc door v1" LF origin LF digest of the command LF received_at LF        Ed25519
+    "dondoc door v1" LF origin LF SHA-256 of the command's envelope LF received_at LF    Ed25519
 
 What counts is when a command was received, not when it was processed. A stamp keeps that instant
 for a command that could not be recorded at once: handed in again, or sent straight to a workflow,
 it is judged by the time on its stamp. It says nothing about who gave the command.
 """
 
+import hashlib
 from dataclasses import dataclass
 
-from audit.canonical import Json
-from audit.dsse import Envelope, decode_signature
-from audit.entry import command_digest
+from audit.canonical import Json, canonical
+from audit.dsse import Envelope, decode_signature, format_envelope
 from audit.keys import PrivateKey, PublicKey
 from audit.malformed import Malformed
 from audit.statement import is_instant
@@ -43,4 +43,6 @@ def parse_stamp(received_at: Json, signature: Json) -> Stamp:
 
 
 def _signed(origin: str, command: Envelope, received_at: str) -> bytes:
-    return f"dondoc door v1\n{origin}\n{command_digest(command)}\n{received_at}\n".encode()
+    # Of the whole envelope: what stood at the door was signed already.
+    digest = hashlib.sha256(canonical(format_envelope(command))).hexdigest()
+    return f"dondoc door v1\n{origin}\n{digest}\n{received_at}\n".encode()

@@ -21,6 +21,7 @@ from temporalio.client import Client
 from activities.signing import LogKeys
 from gateway.driver import Driver
 from gateway.rehydration import Rehydrated, rehydrate
+from tests.support.clients import connect
 from tests.support.world import key_of
 from worker import Settings, service
 
@@ -52,7 +53,7 @@ async def main() -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     keys = LogKeys(origin, key_of("log"), key_of("clock"), key_of("door"))
-    client = await Client.connect(address)
+    client = await connect(address)
     with patch("worker.rehydrate", reporting):
         async with service(Settings(url, keys), client):
             say(what="open")

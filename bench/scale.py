@@ -34,6 +34,7 @@ from domain.calendar import Calendar, Hours
 from domain.instants import parse_instant
 from domain.task import Task
 from domain.timetable import CONFIRM_HOURS
+from tests.support.clients import connect
 from tests.support.world import World
 from workflows.messages import TASK_QUEUE
 
@@ -321,7 +322,7 @@ async def run(found: Found, say: Say) -> None:
             world.calendar = round_the_clock(world.calendar)
             world.recorder = world.another_recorder()
             try:
-                client = await Client.connect(server.address)
+                client = await connect(server.address)
                 await measure(Site(world, url, server, client, directory, say), found)
             finally:
                 world.close()

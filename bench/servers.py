@@ -40,7 +40,7 @@ class Temporal:
 async def temporal(directory: Path) -> AsyncIterator[Temporal]:
     """The embedded Temporal server, started as `dondoc up` starts it; its store is a file there."""
     store = directory / "temporal.sqlite"
-    ports = Ports(free_port(), free_port(), free_port())
+    ports = Ports(free_port(), free_port(), free_port(), free_port())
     async with temporal_server(store, ports, directory / "temporal.log") as address:
         yield Temporal(address, find_process(str(store)))
 

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
 
-from temporalio.client import Client
-
 from bench.figures import Alone, Figures, Rounds
 from bench.lives import Author, Life, author
 from bench.machine import cpu_seconds, cpu_seconds_of_group
@@ -27,6 +25,7 @@ from bench.steps import (
     walk_together,
 )
 from bench.watching import Watch, watching
+from tests.support.clients import connect
 from tests.support.world import World
 from worker import Settings, service
 
@@ -121,7 +120,7 @@ async def _staged(
     settings = Settings(url, world.keys, task_queue=f"bench-{kind}")
     try:
         with watching() as watch:
-            client = await Client.connect(address, interceptors=[watch])
+            client = await connect(address, interceptors=[watch])
             async with service(settings, client, lambda: now, marks) as running:
                 driver = Unrecorded(
                     client, running.engine, running.recorder.directory, settings.task_queue, marks

@@ -8,17 +8,25 @@ from typer.main import get_command
 
 from cli import (
     audits,
+    authorities,
     calendars,
     databases,
+    directories,
+    directory_changes,
+    directory_history,
+    enlisting,
     events,
+    evidence,
     history,
     importing,
     keys,
     lifecycle,
+    payload_keys,
     people,
     proving,
     reconciling,
     redacting,
+    refusals,
     repair,
     rights,
     service,
@@ -62,11 +70,14 @@ def make(session: Session) -> typer.Typer:
     add_command(app, session, "import", importing.import_file, panel=work)
     app.add_typer(_tasks(session), name="task", rich_help_panel=work)
     add_command(app, session, "people", people.people, panel=work)
+    app.add_typer(_directory(session), name="directory", rich_help_panel=work)
     app.add_typer(_calendars(session), name="calendar", rich_help_panel=work)
     add_command(app, session, "lifecycle", lifecycle.lifecycle, panel=work)
     add_command(app, session, "rights", rights.rights, panel=work)
     app.add_typer(_audits(session), name="audit", rich_help_panel=log)
     app.add_typer(_keys(session), name="key", rich_help_panel=log)
+    app.add_typer(_evidence(session), name="evidence", rich_help_panel=log)
+    app.add_typer(_authorities(session), name="authority", rich_help_panel=log)
     app.add_typer(_witnesses(session), name="witness", rich_help_panel=log)
     add_command(app, session, "rebuild", repair.rebuild, panel=log)
     add_command(app, session, "rehydrate", repair.rehydrate, panel=log)
@@ -82,6 +93,22 @@ def _tasks(session: Session) -> typer.Typer:
     add_command(group, session, "why", why.why, panel=looking)
     add_command(group, session, "history", history.history, panel=looking)
     events.add_all(group, session)
+    return group
+
+
+def _directory(session: Session) -> typer.Typer:
+    group = new_group(session, "help_directory")
+    group.callback()(adopting(session))
+    looking, changing = session.texts("panel_looking"), session.texts("panel_changing")
+    add_command(group, session, "show", directories.show, panel=looking)
+    add_command(group, session, "history", directory_history.history, panel=looking)
+    add_command(group, session, "open-items", directories.open_items, panel=looking)
+    for handler in directory_changes.ALL:
+        name = handler.__name__.replace("_", "-")
+        add_command(group, session, name, handler, panel=changing)
+    add_command(group, session, "import", enlisting.import_people, panel=changing)
+    add_command(group, session, "export", enlisting.export_people, panel=looking)
+    add_command(group, session, "template", enlisting.template, panel=looking)
     return group
 
 
@@ -104,6 +131,8 @@ def _audits(session: Session) -> typer.Typer:
     add_command(group, session, "verifier", proving.verifier)
     add_command(group, session, "reconcile", reconciling.reconcile)
     add_command(group, session, "redact", redacting.redact)
+    add_command(group, session, "refusals", refusals.refusals)
+    add_command(group, session, "shred", redacting.shred)
     add_command(group, session, "key", audits.key)
     return group
 
@@ -113,9 +142,31 @@ def _keys(session: Session) -> typer.Typer:
     group.callback()(adopting(session))
     add_command(group, session, "list", keys.list_keys)
     add_command(group, session, "new", keys.new)
+    add_command(group, session, "prove", keys.prove)
     add_command(group, session, "enrol", keys.enrol)
     add_command(group, session, "rotate", keys.rotate)
     add_command(group, session, "revoke", keys.revoke)
+    add_command(group, session, "rotate-payload", payload_keys.rotate_payload)
+    return group
+
+
+def _evidence(session: Session) -> typer.Typer:
+    group = new_group(session, "help_evidence")
+    group.callback()(adopting(session))
+    add_command(group, session, "list", evidence.list_files)
+    add_command(group, session, "get", evidence.get)
+    add_command(group, session, "check", evidence.check)
+    add_command(group, session, "sweep", evidence.sweep)
+    return group
+
+
+def _authorities(session: Session) -> typer.Typer:
+    group = new_group(session, "help_authority")
+    group.callback()(adopting(session))
+    add_command(group, session, "list", authorities.list_authorities)
+    add_command(group, session, "trust", authorities.trust)
+    add_command(group, session, "distrust", authorities.distrust)
+    add_command(group, session, "revocations", authorities.revocations)
     return group
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import status
+from cli.reading import key_at_hand
 from cli.session import Session
+from domain.task import Secrecy
 
 if TYPE_CHECKING:
     from audit.keys import PublicKey
@@ -47,10 +49,10 @@ def verify(  # noqa: PLR0913, PLR0917 - one for each option
 
     key = read_public(log_key or session.home.log_key)
     name = origin or read_origin(session.home)
-    report = _verified(session, name, key)
+    report, refusals, closed = _verified(session, name, key)
     session.out.end_progress()
-    session.out.document(_document(name, key, report))
-    _show(session, report, quiet=quiet)
+    session.out.document({**_document(name, key, report, closed), "refusals": refusals})
+    _show(session, report, refusals, closed, quiet=quiet)
     return status.DONE if report.ok else status.REFUSED
 
 
@@ -110,8 +112,12 @@ def key(session: Session) -> None:
     session.out.line(pem.strip())
 
 
-def _verified(session: Session, origin: str, log_key: "PublicKey") -> "Report":
-    from audit.stored import check_read_model, verify  # noqa: PLC0415 - not for --help
+def _verified(session: Session, origin: str, log_key: "PublicKey") -> tuple["Report", int, int]:
+    """The report, how many refused commands the log speaks of, and how many words rest sealed with
+    no key at hand to open them.
+    """
+    from activities.words import Openings, Reader, cleared  # noqa: PLC0415 - not for --help
+    from audit.stored import check_read_model, verify  # noqa: PLC0415 - likewise
     from domain.replay import Replay  # noqa: PLC0415 - likewise
     from sequencing.checking import check_order  # noqa: PLC0415 - likewise
     from sequencing.files import TreeFiles  # noqa: PLC0415 - likewise
@@ -122,23 +128,27 @@ def _verified(session: Session, origin: str, log_key: "PublicKey") -> "Report":
         session.out.progress(session.texts("progress_entries", entries=entries))
 
     replay = Replay()
+    # Before the log is read: a service that runs publishes more meanwhile.
+    published = TreeFiles(session.home.published).published()
     with session.reading() as connection:
+        openings = Openings(connection, Reader(key_at_hand(session), cleared(Secrecy.TOP_SECRET)))
         is_whole = tree.first_gap(connection) is None
         report = verify(
             # Where places are missing, the order in which the entries came is the next best.
             tree.InOrder(connection) if is_whole else ledger.read_all(connection),
             origin=origin,
             log_key=log_key,
-            openings=lambda leaf: ledger.read_openings(connection, leaf),
+            openings=openings,
             judge=replay,
             progress=progress,
         )
         report = check_read_model(report, queries.shown_tasks(connection), replay.snapshot)
-        files = TreeFiles(session.home.published)
-        return check_order(report, connection, files, origin, partial(keys_at, origin), progress)
+        keys = partial(keys_at, origin)
+        report = check_order(report, connection, published, origin, keys, progress)
+        return report, replay.refusals, openings.closed
 
 
-def _show(session: Session, report: "Report", *, quiet: bool) -> None:
+def _show(session: Session, report: "Report", refusals: int, closed: int, *, quiet: bool) -> None:
     from audit.report import Check  # noqa: PLC0415 - not for --help
 
     texts, line = session.texts, session.out.line
@@ -149,7 +159,10 @@ def _show(session: Session, report: "Report", *, quiet: bool) -> None:
             unit = texts(_UNITS.get(check.name, "checked_entries"))
             name = texts.name("check", check.name.lower())
             line(f"{mark} {check.value:>2}  {name}: {report.passed.get(check, 0)} {unit}", style)
-        line(texts("verify_openings", opened=report.opened, erased=report.erased))
+        line(texts("verify_openings", opened=report.opened, erased=max(report.erased - closed, 0)))
+        if closed:
+            line(texts("verify_sealed", sealed=closed))
+        line(texts("verify_refusals", refusals=refusals))
         for finding in report.findings:
             line(_finding(session, finding), "red")
     _show_disputed(session, report, quiet=quiet)
@@ -204,7 +217,7 @@ def _finding(session: Session, finding: "Finding") -> str:
     return printable(f"{where}: {what}{detail} [{finding.check.value} {finding.code}]")
 
 
-def _document(origin: str, key: "PublicKey", report: "Report") -> dict[str, Any]:
+def _document(origin: str, key: "PublicKey", report: "Report", closed: int) -> dict[str, Any]:
     return {
         "ok": report.ok,
         "origin": origin,
@@ -213,7 +226,8 @@ def _document(origin: str, key: "PublicKey", report: "Report") -> dict[str, Any]
         "chains": report.chains,
         "passed": {check.name.lower(): number for check, number in report.passed.items()},
         "openings": report.opened,
-        "erased": report.erased,
+        "erased": max(report.erased - closed, 0),
+        "sealed": closed,
         "skipped": report.skipped,
         "broken_chains": len(report.broken),
         "disputed_entries": report.disputed_entries,

@@ -54,7 +54,7 @@ def hand_in(session: Session, submission: Submission) -> Receipt:
         time.sleep(_AGAIN_SECONDS)
         status, body = _post(session, running.door, data, task)
     if status == _CONFLICT:
-        raise _refusal(body)
+        raise refusal_of(body, status)
     if status != http.client.OK:
         raise Refused("door_failed", status=status)
     return _checked(session, body, submission)
@@ -90,12 +90,13 @@ def _stamped(body: bytes) -> bytes | None:
         return None
 
 
-def _refusal(body: bytes) -> Refused:
+def refusal_of(body: bytes, status: int) -> Refused:
+    """Why the door did not do it."""
     try:
         answer: Any = json.loads(body)
         return Refused(str(answer["refused"]), **{str(k): v for k, v in answer["facts"].items()})
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Refused("door_failed", status=_CONFLICT)
+        return Refused("door_failed", status=status)
 
 
 def _checked(session: Session, body: bytes, submission: Submission) -> Receipt:
@@ -118,9 +119,12 @@ def _is_signed(session: Session, entry: Entry) -> bool:
     that we know.
     """
     founded = read_public(session.home.log_key)
-    if entry.record.verify(founded):
+    if any(entry.record.verify(key) for key in (founded, *session.log_keys)):
         return True
     with session.reading() as connection:
         keys = session.directory(connection).keys.values()
     spkis = [base64.b64decode(key.spki) for key in keys if key.holder == LOG]
-    return founded.spki in spkis[:1] and any(entry.record.verify(load_public(s)) for s in spkis)
+    if founded.spki not in spkis[:1]:
+        return False
+    session.log_keys = tuple(map(load_public, spkis))
+    return any(entry.record.verify(key) for key in session.log_keys)

@@ -23,7 +23,11 @@ NOT_BY_HAND = frozenset({"register", "lapse"})
 """`dondoc import` registers; only the service's own clock lets a deadline pass."""
 
 _SHORT = 12
-_METAVARS = {Kind.DATE: "metavar_day", Kind.TEXT: "metavar_text", Kind.DIGESTS: "metavar_file"}
+_METAVARS = {Kind.DATE: "metavar_day", Kind.TEXT: "metavar_text", Kind.DIGESTS: "metavar_digest"}
+
+_FILE = Annotated[
+    list[Path] | None, typer.Option("--file", metavar="FILE", help="opt_evidence_file")
+]
 
 
 def add_all(app: typer.Typer, session: Session) -> None:
@@ -66,16 +70,25 @@ def _parameters(session: Session, event: str) -> list[inspect.Parameter]:
     who = session.texts("panel_who")
     role = Annotated[str | None, typer.Option("--role", help="opt_role", rich_help_panel=who)]
     agency = Annotated[str | None, typer.Option("--agency", help="opt_agency", rich_help_panel=who)]
+    absent = typer.Option("--for", metavar="PERSON", help="opt_for", rich_help_panel=who)
+    behalf = Annotated[str | None, absent]
     receipt = Annotated[Path | None, typer.Option("--receipt", metavar="FILE", help="opt_receipt")]
     return [
         keyword("task", TaskId),
         *fields,
+        *([keyword("file", _FILE, default=None)] if _digests(event) else []),
         keyword("as_", As, default=None),
         keyword("key", KeyFile, default=None),
+        keyword("for_", behalf, default=None),
         keyword("role", role, default=None),
         keyword("agency", agency, default=None),
         keyword("receipt", receipt, default=None),
     ]
+
+
+def _digests(event: str) -> str | None:
+    """The field that names files, if the event has one."""
+    return next((n for n, f in FIELDS[event].items() if f.kind is Kind.DIGESTS), None)
 
 
 def _option(session: Session, name: str, field: Field) -> inspect.Parameter:
@@ -107,6 +120,7 @@ def _offering(codes: tuple[str, ...]) -> Callable[[str], list[str]]:
 def _perform(session: Session, event: str, options: Mapping[str, Any]) -> None:
     """Sign the step in the person's name, hand it in, and show what came of it."""
     from cli.door import hand_in  # noqa: PLC0415 - keys and database only now
+    from cli.files import hand_in_files  # noqa: PLC0415 - likewise
     from cli.finding import find_task  # noqa: PLC0415 - likewise
     from cli.signing import Claim, signer_for  # noqa: PLC0415 - likewise
     from cli.values import read_arguments  # noqa: PLC0415 - likewise
@@ -119,8 +133,13 @@ def _perform(session: Session, event: str, options: Mapping[str, Any]) -> None:
     with session.reading() as connection:
         task = find_task(connection, options["task"])
         directory = session.directory(connection)
-    claim = Claim(options["as_"], options["role"], options["agency"], options["key"])
+    claim = Claim(
+        options["as_"], options["role"], options["agency"], options["key"], options["for_"]
+    )
     person, signer = signer_for(session, directory, event, task, claim)
+    if options.get("file") and (field := _digests(event)):
+        handed = hand_in_files(session, task, options["file"])
+        arguments[field] = [*options[field], *handed] if options[field] else handed
     origin = read_origin(session.home)
     submission = compose(origin, task, event, arguments, signer, session.now)
     receipt = hand_in(session, submission)

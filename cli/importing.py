@@ -123,7 +123,7 @@ def _only_office(session: Session, directory: "Directory") -> str | None:
     here = [
         person.id
         for person in directory.people.values()
-        if any(role == Role.OFFICE for _, role in person.roles)
+        if any(role == Role.OFFICE for _, role in person.roles_at(session.now))
         and person_path(session.home, person.id).exists()
     ]
     return here[0] if len(here) == 1 else None

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.administering import Administrator, change, read_directory
+from cli.certifying import Brought, text_of
 from cli.completing import complete_holder, complete_person
 from cli.options import check_choice
 from cli.session import Session
 from domain.refusal import Refused
 
 if TYPE_CHECKING:
-    from audit.keys import PublicKey
     from cli.door import Receipt
     from domain.directory import Directory, Key
 
@@ -27,9 +28,14 @@ _Certificate = Annotated[
     Path | None,
     typer.Option("--certificate", metavar="FILE", help="opt_certificate", show_default=False),
 ]
-_Administrator = Annotated[
-    Path | None,
-    typer.Option("--administrator", metavar="FILE", help="opt_administrator", show_default=False),
+_Chain = Annotated[
+    Path | None, typer.Option("--chain", metavar="FILE", help="opt_chain", show_default=False)
+]
+_KeyFile = Annotated[
+    Path | None, typer.Option("--key", metavar="FILE", help="opt_person_key", show_default=False)
+]
+_Proof = Annotated[
+    Path | None, typer.Option("--proof", metavar="FILE", help="opt_proof", show_default=False)
 ]
 
 
@@ -40,7 +46,7 @@ def list_keys(
     """The keys in force; with --all those of the past too."""
     from domain.directory import CHAIN, KeyState  # noqa: PLC0415 - not for --help
 
-    directory, founding = _directory(session)
+    directory, founding = read_directory(session)
     found = [k for k in directory.keys.values() if all_ or k.state is KeyState.IN_FORCE]
     session.out.document(
         {"chain": CHAIN, "founding": founding, "keys": [_document(key) for key in found]}
@@ -78,27 +84,41 @@ def new(
     session.out.line(session.texts("key_made", file=file, public=public, key=key.public.id))
 
 
+def prove(
+    session: Session,
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="opt_person")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="opt_key_to_prove")],
+    log: Annotated[str | None, typer.Option("--log", metavar="NAME", help="opt_log_name")] = None,
+) -> None:
+    """What a person hands the administrator with the public key: it is theirs, for this log."""
+    from cli.signing import open_key  # noqa: PLC0415 - not for --help
+    from embedded.home import write_private  # noqa: PLC0415 - likewise
+    from embedded.keyring import read_origin  # noqa: PLC0415 - likewise
+    from gateway.composing import prove_enrolment  # noqa: PLC0415 - likewise
+
+    key = open_key(session, file)
+    proof = prove_enrolment(log or read_origin(session.home), person, key)
+    path = file.with_suffix(".proof")
+    write_private(path, f"{proof}\n".encode())
+    session.out.document({"person": person, "key": key.public.id, "proof": str(path)})
+    session.out.line(session.texts("proof_made", path=path, holder=person))
+
+
 def enrol(
     session: Session,
     person: Annotated[str, typer.Argument(metavar="PERSON", help="opt_person")],
-    title_vi: Annotated[str, typer.Option("--title-vi", help="opt_title_vi")],
-    title_en: Annotated[str, typer.Option("--title-en", help="opt_title_en")],
-    role: Annotated[list[str], typer.Option("--role", metavar="AGENCY:ROLE", help="opt_roles")],
     public: _Public = None,
     certificate: _Certificate = None,
-    administrator: _Administrator = None,
+    chain: _Chain = None,
+    key: _KeyFile = None,
+    proof: _Proof = None,
+    administrator: Administrator = None,
 ) -> None:
-    """Bring a person with a key and roles into the directory."""
-    given = _given(session, public, certificate)
-    arguments = {
-        "person": person,
-        **given,
-        "roles": [_role(session, each) for each in role],
-        "title_vi": title_vi,
-        "title_en": title_en,
-    }
-    receipt = _change(session, "enrol", arguments, administrator)
-    _tell(session, "key_enrolled", receipt, holder=person, key=_id(given["spki"]))
+    """Give a key to a person of the directory who has none."""
+    brought = Brought(public, certificate, chain, key, proof)
+    arguments = {"person": person, **_given(session, person, brought)}
+    receipt = change(session, "enrol", arguments, administrator)
+    _tell(session, "key_enrolled", receipt, holder=person, key=_id(arguments["spki"]))
 
 
 def rotate(
@@ -108,15 +128,19 @@ def rotate(
     ],
     public: _Public = None,
     certificate: _Certificate = None,
-    administrator: _Administrator = None,
+    chain: _Chain = None,
+    key: _KeyFile = None,
+    proof: _Proof = None,
+    administrator: Administrator = None,
 ) -> None:
     """Give the holder another key; one of the log's own is made here, and kept."""
     from domain.directory import SERVICE  # noqa: PLC0415 - not for --help
 
+    brought = Brought(public, certificate, chain, key, proof)
     if holder not in SERVICE:
-        arguments = {"holder": holder, **_given(session, public, certificate)}
-        receipt = _change(session, "rotate", arguments, administrator)
-    elif public is not None or certificate is not None:
+        arguments = {"holder": holder, **_given(session, holder, brought)}
+        receipt = change(session, "rotate", arguments, administrator)
+    elif brought != Brought():
         raise typer.BadParameter(session.texts("misuse_service_key", holder=holder))
     else:
         arguments, receipt = _rotate_own(session, holder, administrator)
@@ -136,16 +160,16 @@ def revoke(
         ),
     ],
     since: Annotated[int | None, typer.Option("--since", min=0, help="opt_since")] = None,
-    administrator: _Administrator = None,
+    administrator: Administrator = None,
 ) -> None:
     """End a key; what it signed from an entry on may be marked as disputed."""
     from domain.directory import REASONS  # noqa: PLC0415 - not for --help
 
     check_choice(session, reason, REASONS, "--reason")
-    directory, _ = _directory(session)
+    directory, _ = read_directory(session)
     key = _meant(directory, whose)
     arguments = {"key": key.id, "reason": reason, "since": since}
-    receipt = _change(session, "revoke", arguments, administrator)
+    receipt = change(session, "revoke", arguments, administrator)
     _tell(session, "key_revoked_now", receipt, holder=key.holder, key=key.id)
 
 
@@ -158,71 +182,25 @@ def _rotate_own(
     key = keyring.new_key(holder)
     path = keyring.key_path(session.home, holder, key.public.id)
     keyring.save_key(path, key, keyring.read_passphrase(session.home))
-    arguments = {"holder": holder, "spki": _spki(key.public)}
+    arguments = {"holder": holder, "spki": text_of(key.public.spki)}
     try:
-        return arguments, _change(session, "rotate", arguments, administrator)
+        return arguments, change(session, "rotate", arguments, administrator)
     except Refused as refusal:
         if refusal.code not in {"door_silent", "door_failed", "receipt_wrong"}:
             path.unlink()  # not in the log for sure, so it will never count
         raise
 
 
-def _change(
-    session: Session, event: str, arguments: dict[str, Any], administrator: Path | None
-) -> "Receipt":
-    """Have a change of the directory recorded, signed by the administrator. Raises Refused."""
-    from cli.door import hand_in  # noqa: PLC0415 - not for --help
-    from cli.signing import open_key  # noqa: PLC0415 - likewise
-    from domain.directory import ADMINISTRATOR  # noqa: PLC0415 - likewise
-    from embedded.keyring import key_named, read_origin  # noqa: PLC0415 - likewise
-    from gateway.composing import Signer, compose_change  # noqa: PLC0415 - likewise
-
-    directory, founding = _directory(session)
-    if administrator is not None:
-        key = open_key(session, administrator)
-    else:
-        key = key_named(session.home, directory, ADMINISTRATOR)
-    signer = Signer(key, "log", ADMINISTRATOR)
-    origin = read_origin(session.home)
-    return hand_in(session, compose_change(origin, founding, event, arguments, signer, session.now))
-
-
-def _directory(session: Session) -> "tuple[Directory, str]":
-    """The directory, and the digest of the log's founding. Raises Refused when there is none."""
-    from activities.folding import header_of  # noqa: PLC0415 - not for --help
-    from domain.directory import CHAIN  # noqa: PLC0415 - likewise
-    from store import ledger  # noqa: PLC0415 - likewise
-
-    with session.reading() as connection:
-        directory = session.directory(connection)
-        last = ledger.read_chain(connection, CHAIN, directory.seq - 1)
-    if not last:
-        raise Refused("not_founded", data=str(session.home.path))
-    return directory, header_of(last[0])
-
-
-def _given(session: Session, public: Path | None, certificate: Path | None) -> dict[str, str]:
-    """The arguments that tell of a person's key. Raises BadParameter unless one file is given."""
-    from embedded.keyring import read_certificate, read_public  # noqa: PLC0415 - not for --help
-
-    if public is not None and certificate is None:
-        return {"spki": _spki(read_public(public))}
-    if certificate is not None and public is None:
-        found, der = read_certificate(certificate)
-        return {
-            "spki": _spki(found.key),
-            "certificate": base64.b64encode(der).decode(),
-            "not_after": found.not_after,
-        }
-    raise typer.BadParameter(session.texts("misuse_public_or_certificate"))
-
-
-def _role(session: Session, text: str) -> dict[str, str]:
-    agency, colon, role = text.rpartition(":")
-    if not (agency and colon and role):
-        reason = session.texts("misuse_role", value=text[:40])
-        raise typer.BadParameter(reason, param_hint="--role")
-    return {"agency": agency, "role": role}
+def _given(session: Session, person: str, brought: Brought) -> dict[str, Any]:
+    """The arguments that tell of a person's key. Raises BadParameter unless the person brought one
+    key and the proof, or what it can be made with.
+    """
+    if not brought.is_one_key:
+        raise typer.BadParameter(session.texts("misuse_public_or_certificate"))
+    if not brought.is_provable:
+        raise typer.BadParameter(session.texts("misuse_proof"), param_hint="--proof")
+    trusted = read_directory(session)[0].authorities.values()
+    return brought.arguments(session, person, trusted)
 
 
 def _meant(directory: "Directory", whose: str) -> "Key":
@@ -273,10 +251,6 @@ def _kind(key: "Key") -> str:
     from audit.keys import load_public  # noqa: PLC0415 - not for --help
 
     return str(load_public(base64.b64decode(key.spki)).kind)
-
-
-def _spki(key: "PublicKey") -> str:
-    return base64.b64encode(key.spki).decode()
 
 
 def _id(spki: str) -> str:

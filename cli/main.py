@@ -9,6 +9,7 @@ from cli import status
 from cli.app import build
 from cli.failing import report
 from cli.session import Session
+from domain.secrecy import refuse_highest
 from messages import Texts, language_of
 
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     texts = Texts(language_of(arguments, os.environ))
     session = Session(texts, as_json="--json" in arguments)
     try:
+        _refuse_highest(arguments)
         answer = build(session).main(
             args=list(arguments), prog_name="dondoc", standalone_mode=False
         )
@@ -32,6 +34,12 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         session.close()
     return answer if isinstance(answer, int) else status.DONE
+
+
+def _refuse_highest(arguments: Sequence[str]) -> None:
+    """Before any of the words is read: what is said of a wrong option quotes it."""
+    for word in arguments:
+        refuse_highest([word, word.partition("=")[2]])
 
 
 def _speak_utf8() -> None:

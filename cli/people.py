@@ -4,21 +4,22 @@ from cli.session import Session
 
 
 def people(session: Session) -> None:
-    """From the log's own directory chain."""
+    """From the log's own directory chain: who is there now, with what they hold now."""
     from embedded.keyring import person_path  # noqa: PLC0415 - not for --help
 
     with session.reading() as connection:
         directory = session.directory(connection)
     texts = session.texts
+    now = session.now
     english = texts.language == "en"
-    found = [person for _, person in sorted(directory.people.items())]
+    found = [person for _, person in sorted(directory.people.items()) if not person.left]
     session.out.document(
         [
             {
                 "person": person.id,
                 "title_vi": person.title_vi,
                 "title_en": person.title_en,
-                "roles": [{"agency": a, "role": r} for a, r in sorted(person.roles)],
+                "roles": [{"agency": a, "role": r} for a, r in sorted(person.roles_at(now))],
                 "key": directory.present.get(person.id),
                 "key_here": person_path(session.home, person.id).exists(),
             }
@@ -30,7 +31,9 @@ def people(session: Session) -> None:
         [
             (
                 person.id,
-                ", ".join(f"{texts.name('role', r)} ({a})" for a, r in sorted(person.roles)),
+                ", ".join(
+                    f"{texts.name('role', r)} ({a})" for a, r in sorted(person.roles_at(now))
+                ),
                 "✓" if person_path(session.home, person.id).exists() else "",
                 person.title_en if english else person.title_vi,
             )

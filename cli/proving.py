@@ -10,12 +10,15 @@ import typer
 from audit.malformed import Malformed
 from cli import status
 from cli.options import TaskId
+from cli.reading import key_at_hand
 from cli.session import Session
 from domain.refusal import Refused
+from domain.task import Secrecy
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from activities.words import Reader
     from audit.keys import PublicKey
     from audit.policy import Policy
     from audit.receipt import Answer, Receipt
@@ -30,16 +33,25 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="opt_out")],
     task: Annotated[list[str] | None, typer.Option("--task", help="opt_export_task")] = None,
     words: Annotated[bool, typer.Option("--words", help="opt_words")] = False,  # noqa: FBT002 - a switch
+    protected_words: Annotated[  # noqa: FBT002 - a switch
+        bool, typer.Option("--protected-words", help="opt_protected_words")
+    ] = False,
 ) -> None:
     """One file with the log, or with the histories of chosen tasks, for offline verification."""
-    from cli.finding import find_task  # noqa: PLC0415 - not for --help
+    from activities.words import ANYBODY  # noqa: PLC0415 - not for --help
+    from cli.finding import find_task  # noqa: PLC0415 - likewise
     from sequencing.exporting import export_log, export_tasks  # noqa: PLC0415 - likewise
 
+    if protected_words and not words:
+        raise typer.BadParameter(
+            session.texts("misuse_needs_words"), param_hint="--protected-words"
+        )
+    reader = _vault_reader(session) if protected_words else ANYBODY
     policy = session.home.policy.read_bytes() if session.home.policy.exists() else None
     progress = _progress(session)
     with session.reading() as connection:
         tasks = [find_task(connection, each).id for each in task or ()]
-        source = _source(session, connection)
+        source = replace(_source(session, connection), reader=reader)
         if tasks:
             done = export_tasks(source, out, tasks, words=words, policy=policy, progress=progress)
         else:
@@ -52,6 +64,19 @@ def export(
     _tell_later(session, done)
     if words:
         session.out.line(session.texts("exported_words"), "yellow")
+    if protected_words:
+        session.out.line(session.texts("exported_protected"), "bold red")
+
+
+def _vault_reader(session: Session) -> "Reader":
+    """Whoever keeps the vault's key. Raises Refused when it is not at hand."""
+    from activities.words import Reader, cleared  # noqa: PLC0415 - not for --help
+    from embedded.vaulting import VAULT_VARIABLE  # noqa: PLC0415 - likewise
+
+    key = key_at_hand(session)
+    if key is None:
+        raise Refused("vault_key_missing", variable=VAULT_VARIABLE)
+    return Reader(key, cleared(Secrecy.TOP_SECRET))
 
 
 def prove(

@@ -1,14 +1,16 @@
-"""`dondoc audit redact`: have the words behind one commitment erased; the log still verifies."""
+"""`dondoc audit redact|shred`: have the words behind one commitment, or all words of a task,
+erased; the log still verifies.
+"""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.options import TaskId, check_choice
 from cli.session import Session
-from domain.attestation import CHAIN, ERASE, REASONS
+from domain.attestation import CHAIN, ERASE, REASONS, SHRED
 from domain.refusal import Refused
 
 if TYPE_CHECKING:
@@ -35,11 +37,7 @@ def redact(
     administrator: _Administrator = None,
 ) -> None:
     """Sign the erasure with the administrator's key, and have the service carry it out."""
-    from cli.door import hand_in  # noqa: PLC0415 - not for --help
-    from cli.finding import find_task  # noqa: PLC0415 - likewise
-    from domain.directory import ADMINISTRATOR  # noqa: PLC0415 - likewise
-    from embedded.keyring import read_origin  # noqa: PLC0415 - likewise
-    from gateway.composing import Signer, compose_attestation  # noqa: PLC0415 - likewise
+    from cli.finding import find_task  # noqa: PLC0415 - not for --help
 
     check_choice(session, reason, REASONS, "--reason")
     with session.reading() as connection:
@@ -47,28 +45,70 @@ def redact(
         entry = _entry(connection, found, seq, field)
         header = _header(connection)
         key = _administrator_key(session, connection, administrator)
+    named = session.texts.name("field", field)
     if not yes:
-        _confirm(session, found, seq, field)
+        _confirm(session, session.texts("ask_erase", task=found, seq=seq, field=named))
     arguments = {"field": field, "leaf": entry.leaf, "reason": reason}
+    leaf = _attest(session, key, header, ERASE, arguments)
+    session.out.document(
+        {"task": found, "seq": seq, "field": field, "reason": reason, "leaf": leaf}
+    )
+    session.out.line(
+        session.texts("words_erased", task=found, seq=seq, field=named, leaf=leaf[:12])
+    )
+
+
+def shred(
+    session: Session,
+    task: TaskId,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="|".join(REASONS), help="opt_erase_reason")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="opt_yes")] = False,  # noqa: FBT002 - a switch
+    administrator: _Administrator = None,
+) -> None:
+    """The same for all words that a task has now, with the keys to sealed ones."""
+    from cli.finding import find_task  # noqa: PLC0415 - not for --help
+
+    check_choice(session, reason, REASONS, "--reason")
+    with session.reading() as connection:
+        found = find_task(connection, task)
+        header = _header(connection)
+        key = _administrator_key(session, connection, administrator)
+    if not yes:
+        _confirm(session, session.texts("ask_shred", task=found.id, seq=found.seq))
+    arguments = {"reason": reason, "task": found.id, "through": found.seq}
+    leaf = _attest(session, key, header, SHRED, arguments)
+    session.out.document({"task": found.id, "seq": found.seq, "reason": reason, "leaf": leaf})
+    session.out.line(session.texts("words_shredded", task=found.id, seq=found.seq, leaf=leaf[:12]))
+
+
+def _attest(
+    session: Session,
+    key: "PrivateKey",
+    header: str | None,
+    event: str,
+    arguments: dict[str, Any],
+) -> str:
+    """Hand in the erasure, signed; the leaf hash of its entry. Raises Refused."""
+    from cli.door import hand_in  # noqa: PLC0415 - not for --help
+    from domain.directory import ADMINISTRATOR  # noqa: PLC0415 - likewise
+    from embedded.keyring import read_origin  # noqa: PLC0415 - likewise
+    from gateway.composing import Signer, compose_attestation  # noqa: PLC0415 - likewise
+
     signer = Signer(key, "log", ADMINISTRATOR)
     origin = read_origin(session.home)
-    submission = compose_attestation(origin, header, ERASE, arguments, signer, session.now)
-    receipt = hand_in(session, submission)
-    session.out.document(
-        {"task": found, "seq": seq, "field": field, "reason": reason, "leaf": receipt.leaf}
-    )
-    named = session.texts.name("field", field)
-    session.out.line(
-        session.texts("words_erased", task=found, seq=seq, field=named, leaf=receipt.leaf[:12])
-    )
+    submission = compose_attestation(origin, header, event, arguments, signer, session.now)
+    return hand_in(session, submission).leaf
 
 
 def _entry(connection: "Connection", task: str, seq: int, field: str) -> "Row":
     """The entry whose words are meant. Raises Refused when there are none."""
-    from store import ledger  # noqa: PLC0415 - not for --help
+    from activities.erasing import has_words  # noqa: PLC0415 - not for --help
+    from store import ledger  # noqa: PLC0415 - likewise
 
     rows = ledger.read_chain(connection, task, seq - 1)
-    if not rows or not ledger.is_opened(connection, rows[0].leaf, field):
+    if not rows or not has_words(connection, rows[0].leaf, field):
         raise Refused("nothing_to_erase", field=field[:80])
     return rows[0]
 
@@ -94,11 +134,9 @@ def _administrator_key(
     return key_named(session.home, session.directory(connection), ADMINISTRATOR)
 
 
-def _confirm(session: Session, task: str, seq: int, field: str) -> None:
+def _confirm(session: Session, asked: str) -> None:
     """Ask the person at the terminal. Raises Refused unless they agree."""
     if session.out.as_json or not sys.stdin.isatty():
         raise Refused("confirmation_missing")
-    named = session.texts.name("field", field)
-    asked = session.texts("ask_erase", task=task, seq=seq, field=named)
     if not typer.confirm(asked, err=True):
         raise Refused("not_confirmed")

@@ -77,15 +77,16 @@ def _directory(session: Session) -> "Directory":
 
 async def connect(session: Session, embedded: str | None) -> "Client":
     """Temporal's own settings (TEMPORAL_ADDRESS, …) come first, then the embedded server."""
-    from temporalio.client import Client  # noqa: PLC0415 - not for --help
-    from temporalio.envconfig import ClientConfig  # noqa: PLC0415 - likewise
+    from temporalio.envconfig import ClientConfig  # noqa: PLC0415 - not for --help
+
+    from embedded.connecting import connect as connect_encrypting  # noqa: PLC0415 - likewise
 
     config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
     address = config.get("target_host") or embedded
     if not address:
         raise Refused("not_running", data=str(session.home.path))
     try:
-        return await Client.connect(**{**config, "target_host": address})
+        return await connect_encrypting(session.home, address, **config)
     except RuntimeError as error:
         raise Refused("temporal_unreachable", address=address) from error
 

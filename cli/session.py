@@ -21,6 +21,7 @@ from messages import Texts
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from audit.keys import PublicKey
     from domain.calendar import Calendar
     from domain.directory import Directory
 
@@ -35,6 +36,8 @@ class Session:
         self.out = Output(texts, as_json=as_json)
         self._data: Path | None = None
         self._engine: Engine | None = None
+        # The log's later keys, as a receipt made us look for them: many receipts, one look.
+        self.log_keys: tuple[PublicKey, ...] = ()
 
     def adopt(self, data: Path | None, *, as_json: bool) -> None:
         """Take over the common options, given before a command's name or behind it."""

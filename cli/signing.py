@@ -3,8 +3,11 @@
 import getpass
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 
@@ -22,18 +25,22 @@ from embedded.keyring import (
 )
 from gateway.composing import Signer
 
+Opened = TypeVar("Opened")
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who somebody says they are: the options --as, --role, --agency and --key.
+    """Who somebody says they are: the options --as, --role, --agency, --key and --for.
 
-    ``key_file`` is a key of their own, PKCS#8 in PEM or PKCS#12.
+    ``key_file`` is a key of their own, PKCS#8 in PEM or PKCS#12; ``behalf`` the absent person in
+    whose place they act.
     """
 
     person: str | None
     role: str | None = None
     agency: str | None = None
     key_file: Path | None = None
+    behalf: str | None = None
 
 
 def signer_for(
@@ -42,22 +49,28 @@ def signer_for(
     """The person and their signature for ``event``. Raises Refused, or BadParameter for nobody."""
     key = open_key(session, claim.key_file) if claim.key_file else None
     person = _person(session, directory, claim, key)
-    agency, role = _held(person, event, task, claim)
+    posts = _posts(directory, person, claim.behalf, session.now)
+    agency, role = _fitting(person, posts, event, task, claim)
     if key is None:
         key = open_key(session, person_path(session.home, person.id))
-    return person, Signer(key, agency, role)
+    return person, Signer(key, agency, role, claim.behalf)
 
 
 def open_key(session: Session, path: Path) -> PrivateKey:
     """The key of a file, by the passphrase at hand, or by one that is asked for."""
+    return opened(session, path, read_key)
+
+
+def opened(session: Session, path: Path, read: Callable[[Path, bytes], Opened]) -> Opened:
+    """What ``read`` makes of a key file and its passphrase. Raises Refused."""
     try:
-        return read_key(path, read_passphrase(session.home))
+        return read(path, read_passphrase(session.home))
     except Refused as refusal:
         asked = refusal.code in {"private_key_unreadable", "passphrase_missing"}
         # Only a person at a terminal can answer.
         if not asked or not path.exists() or session.out.as_json or not sys.stdin.isatty():
             raise
-    return read_key(path, getpass.getpass(session.texts("ask_passphrase", path=path)).encode())
+    return read(path, getpass.getpass(session.texts("ask_passphrase", path=path)).encode())
 
 
 def ask_new_passphrase(session: Session, path: Path) -> bytes:
@@ -94,12 +107,38 @@ def _person(session: Session, directory: Directory, claim: Claim, key: PrivateKe
     return person
 
 
-def _held(person: Person, event: str, task: Task | None, claim: Claim) -> tuple[str, str]:
+def _posts(
+    directory: Directory, person: Person, behalf: str | None, now: datetime
+) -> frozenset[tuple[str, str]]:
+    """The (agency, role) pairs in which the person may act, in the absent one's place or directly.
+
+    Raises Refused for who stands in for nobody of that name.
+    """
+    if behalf is None:
+        return person.roles_at(now)
+    standing = directory.substitutions.get(person.id, ())
+    found = frozenset(
+        (each.agency, each.role)
+        for each in standing
+        if each.absent == behalf and each.period.covers(now)
+    )
+    if not found:
+        raise Refused("stands_in_for_nobody", person=person.id, absent=behalf[:80])
+    return found
+
+
+def _fitting(
+    person: Person,
+    posts: frozenset[tuple[str, str]],
+    event: str,
+    task: Task | None,
+    claim: Claim,
+) -> tuple[str, str]:
     """The (agency, role) in whose name the step is made: the only one that fits."""
     needed = roles_of(event)
     held = sorted(
         (agency, role)
-        for agency, role in person.roles
+        for agency, role in posts
         if role in needed and claim.role in {None, role} and claim.agency in {None, agency}
     )
     # An officer of two agencies acts for the one that has the task; if none has, the door says so.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.options import TaskId, check_choice
+from cli.reading import ReadAs, reader_of
 from cli.session import Session
 from domain.authority import roles_of
 from domain.instants import parse_instant
@@ -14,6 +15,7 @@ from domain.lifecycle import allowed
 from domain.task import Role, State, Task
 
 if TYPE_CHECKING:
+    from activities.words import Words
     from store.queries import Summary
 
 _LEFT_OUT = frozenset({"column_agency", "column_left"})
@@ -47,9 +49,10 @@ def list_tasks(
     session.out.table(columns, [[row[column] for column in columns] for row in rows])
 
 
-def show(session: Session, task: TaskId) -> None:
+def show(session: Session, task: TaskId, as_: ReadAs = None) -> None:
     """One task: what was ordered, where it stands, what may be done now."""
-    from cli.finding import find_task  # noqa: PLC0415 - not for --help
+    from activities.words import words_of  # noqa: PLC0415 - not for --help
+    from cli.finding import find_task  # noqa: PLC0415 - likewise
     from domain.snapshot import format_task  # noqa: PLC0415 - likewise
     from store import ledger, queries  # noqa: PLC0415 - likewise
 
@@ -57,15 +60,20 @@ def show(session: Session, task: TaskId) -> None:
         found = find_task(connection, task)
         names = queries.agencies(connection)
         first = ledger.read_chain(connection, found.id)[0]
-        words = {n: o.value for n, o in ledger.read_openings(connection, first.leaf).items()}
+        read = words_of(connection, first.leaf, reader_of(session, connection, found.secrecy, as_))
+    words = {name: opening.value for name, opening in read.opened.items()}
+    closed = sorted(read.closed | read.damaged)
     steps = _steps(found)
-    session.out.document({**format_task(found), "texts": words, "allowed": steps})
+    session.out.document({**format_task(found), "texts": words, "sealed": closed, "allowed": steps})
+    words |= {name: unopened(session, read, name) for name in closed}
     _show(session, found, words, names, steps)
 
 
 def _row(
     session: Session, task: "Summary", names: dict[str, tuple[str, str]], now: datetime
 ) -> dict[str, str]:
+    from embedded.titles import shown_title  # noqa: PLC0415 - not for --help
+
     texts = session.texts
     due = parse_instant(task.next_due) if task.next_due else None
     state = texts.name("state", task.state)
@@ -78,8 +86,13 @@ def _row(
         "column_deadline": texts.clock(task.next_clock) if task.next_clock else "",
         "column_due": texts.instant(due, session.zone) if due else "",
         "column_left": texts.time_left(due - now) if due else "",
-        "column_title": task.title,
+        "column_title": shown_title(texts, task),
     }
+
+
+def unopened(session: Session, read: "Words", name: str) -> str:
+    """What stands in the place of words that were not erased, but are not shown either."""
+    return session.texts("sealed_damaged" if name in read.damaged else "sealed")
 
 
 def _agency(session: Session, names: dict[str, tuple[str, str]], agency: str) -> str:
@@ -132,6 +145,7 @@ def _facts(
     return [
         (texts("column_state"), ", ".join(state)),
         (texts("field_document"), f"{task.document}  {words.get('document_title', '')}".strip()),
+        (texts("field_signatory"), words.get("signatory", "")),
         (texts("field_secrecy"), texts.name("secrecy", task.secrecy)),
         (texts("field_priority"), texts.name("priority", task.priority)),
         (texts("field_lead"), agency(task.lead)),

@@ -1,6 +1,5 @@
 """From what was typed to the arguments of a step, field by field as `domain.command` declares."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from cli.session import Session
 from domain.command import FIELDS, Field, Kind
 from domain.refusal import Refused
 
-_DIGEST = "sha256:"
 _FROM_FILE = "@"
 _PERCENT = 100
 
@@ -47,8 +45,6 @@ def _read(
             return check_choice(session, value, field.codes, option)
         case Kind.TEXT:
             return _text(value)
-        case Kind.DIGESTS:
-            return [_digest(each) for each in value]
         case Kind.PERCENT if not 0 <= value <= _PERCENT:
             reason = session.texts("misuse_percent", value=value)
             raise typer.BadParameter(reason, param_hint=option)
@@ -70,15 +66,3 @@ def _text(value: str) -> str:
         raise Refused("text_file_missing", path=str(path)) from error
     except UnicodeDecodeError as error:
         raise Refused("text_not_utf8", path=str(path)) from error
-
-
-def _digest(value: str) -> str:
-    """The digest of a file of evidence. The file itself stays where it is."""
-    if value.startswith(_DIGEST):
-        return value
-    path = Path(value)
-    try:
-        with path.open("rb") as file:
-            return _DIGEST + hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise Refused("file_missing", path=str(path)) from error

@@ -3,9 +3,11 @@
     heads       how many entries each chain has, as one root over all (`audit.heads`)
     reconciled  log, read model and workflows were compared, and so many differences were found
     erase       the words behind one commitment were erased, and why
+    shred       the same of all words of a task's entries up to one, with the keys to sealed ones
+    refused, refusals_summed    commands were refused (`domain.refused`)
 
-The first two are the service's, signed with the clock's key; an erasure is the administrator's.
-None of them changes a task: like changes of the directory, they concern no workflow and no screen.
+Erasures are the administrator's; the others are the service's, signed with the clock's key. None
+of them changes a task: like changes of the directory, they concern no workflow and no screen.
 """
 
 import re
@@ -13,8 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain import refused
 from domain.directory import ADMINISTRATOR, CLOCK
 from domain.directory import CHAIN as DIRECTORY
+from domain.directory import FIELDS as CHANGES
+from domain.lifecycle import EVENTS
 from domain.refusal import Refused
 
 CHAIN = "attestations"
@@ -24,9 +29,20 @@ SYSTEM_CHAINS = frozenset({CHAIN, DIRECTORY})
 HEADS = "heads"
 RECONCILED = "reconciled"
 ERASE = "erase"
+SHRED = "shred"
 
-SIGNERS: Mapping[str, str] = {HEADS: CLOCK, RECONCILED: CLOCK, ERASE: ADMINISTRATOR}
+SIGNERS: Mapping[str, str] = {
+    HEADS: CLOCK,
+    RECONCILED: CLOCK,
+    ERASE: ADMINISTRATOR,
+    refused.REFUSED: CLOCK,
+    refused.SUMMED: CLOCK,
+    SHRED: ADMINISTRATOR,
+}
 """Whose key signs each event."""
+
+KNOWN_EVENTS = frozenset({*SIGNERS, *CHANGES, *EVENTS})
+"""Every event that any chain knows: a command that was refused may have named another one."""
 
 REASONS = ("mistake", "privacy", "secrecy", "retention")
 """Why words are erased."""
@@ -76,6 +92,7 @@ def judge(attested: Attested, event: str, arguments: Mapping[str, Any], holder: 
     """Whether ``holder`` may state this, after what was attested before. Raises Refused."""
     check_purpose(holder, event)
     _check_form(event, arguments)
+    refused.check_sense(event, arguments)
     # A log only grows. The same size again says nothing new: two services may have looked at once.
     if event == HEADS and arguments["size"] <= attested.size:
         raise Refused("heads_not_newer", size=arguments["size"], known=attested.size)
@@ -128,6 +145,16 @@ FIELDS: Mapping[str, Mapping[str, _Form]] = {
     ERASE: {
         "leaf": ("digest", _is_digest),
         "field": ("str", _is_field),
+        "reason": ("reason", lambda value: value in REASONS),
+    },
+    refused.REFUSED: {
+        **refused.REFUSED_FORM,
+        "event": ("event", lambda value: value is None or value in KNOWN_EVENTS),
+    },
+    refused.SUMMED: refused.SUMMED_FORM,
+    SHRED: {
+        "task": ("str", _is_field),
+        "through": ("count", _is_size),
         "reason": ("reason", lambda value: value in REASONS),
     },
 }

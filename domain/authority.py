@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.refusal import Refused
+from domain.secrecy import covers
 from domain.task import Role, Secrecy, Task
 
 
@@ -86,7 +87,6 @@ _RELATIONS: dict[tuple[str, Role], frozenset[Relation]] = {
     )
     for grant in GRANTS
 }
-_LEVELS = (Secrecy.NORMAL, Secrecy.SECRET, Secrecy.TOP_SECRET)
 
 
 def roles_of(event: str) -> frozenset[Role]:
@@ -107,11 +107,6 @@ def relations(task: Task | None, agency: str) -> frozenset[Relation]:
     return frozenset(found for found, is_so in held.items() if is_so) or frozenset({Relation.NONE})
 
 
-def may_see(level: Secrecy, clearance: Secrecy) -> bool:
-    """Whether a person cleared up to ``clearance`` may work on what is this secret (Art. 5)."""
-    return _LEVELS.index(level) <= _LEVELS.index(clearance)
-
-
 def permits(
     event: str, role: Role, held: frozenset[Relation], level: Secrecy, clearance: Secrecy
 ) -> bool:
@@ -119,7 +114,7 @@ def permits(
     wanted = _RELATIONS.get((event, role), frozenset())
     if not wanted & held:
         return False
-    return role is Role.CLOCK or may_see(level, clearance)
+    return role is Role.CLOCK or covers(clearance, level)
 
 
 def check(

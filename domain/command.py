@@ -23,7 +23,8 @@ certificate besides; or nobody, since the key is the service's own.
 MAX_TEXT = 4_000
 """Characters in one text field: what a form asks for."""
 _MAX_ID = 120
-_MAX_LIST = 100
+MAX_LIST = 100
+"""Items of a list: also how many files one step names."""
 
 
 class Kind(StrEnum):
@@ -228,7 +229,7 @@ def _day(text: str) -> date:
 
 
 def _is_list(value: object) -> bool:
-    return isinstance(value, list) and len(value) <= _MAX_LIST
+    return isinstance(value, list) and len(value) <= MAX_LIST
 
 
 def _is_digest(value: object) -> bool:

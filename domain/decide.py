@@ -15,7 +15,7 @@ from domain.calendar import Calendar
 from domain.command import Actor, Command, check_arguments
 from domain.lifecycle import EVENTS, allowed, destination
 from domain.refusal import Refused
-from domain.step import answered_update
+from domain.step import DECISIONS, answered_update
 from domain.task import Clock, Pending, Role, Secrecy, State, Task, Terms
 
 RULES_VERSION = "08-QC/TW.1"
@@ -72,6 +72,7 @@ def decide(
     if task is None:
         _check_header(command, received_at, calendar)
         return Decision(to, {})
+    _check_side(task, command, actor)
     if event.substantive or command.seen is not None:
         _check_seen(task, command)
     judge = _JUDGES.get(command.event, _no_clocks)
@@ -168,12 +169,10 @@ def _dispute(case: _Case) -> Clocks:
 
 
 def _keep(case: _Case) -> Clocks:
-    _check_side(case)
     return _cleared(case, "settle") | {"confirm": timetable.confirm_clock(case.at, case.calendar)}
 
 
 def _correct(case: _Case) -> Clocks:
-    _check_side(case)
     if case.task.secrecy is not Secrecy.NORMAL and "content" in case.command.arguments:
         raise Refused("protected_content", secrecy=case.task.secrecy)
     due_on = case.day("due_on")
@@ -183,7 +182,6 @@ def _correct(case: _Case) -> Clocks:
 
 def _reassign(case: _Case) -> Clocks:
     task, lead = case.task, case.command.arguments["lead"]
-    _check_side(case)
     if lead == task.lead:
         raise Refused("same_agency", agency=lead)
     _check_monitor(lead, task.monitor)
@@ -253,20 +251,20 @@ def _ask_extension(case: _Case) -> Clocks:
 
 def _grant_extension(case: _Case) -> Clocks:
     pending = _pending(case, "extension")
-    _check_endorsed(case, pending, "extension")
+    _check_endorsed(pending, "extension")
     due_on = case.day("due_on") or pending.due_on
     _check_later(case, due_on)
     return _replanned(case, due_on)
 
 
 def _grant_withdrawal(case: _Case) -> Clocks:
-    _check_endorsed(case, _pending(case, "withdrawal"), "withdrawal")
+    _check_endorsed(_pending(case, "withdrawal"), "withdrawal")
     return _all_cleared(case)
 
 
 def _refuse(case: _Case) -> Clocks:
     item = case.command.arguments["item"]
-    _check_endorsed(case, _pending(case, item), item)
+    _check_endorsed(_pending(case, item), item)
     return {}
 
 
@@ -282,7 +280,6 @@ def _ask_withdrawal(case: _Case) -> Clocks:
 
 def _evaluate(case: _Case) -> Clocks:
     """Art. 6.3: the earliest update that waits for its evaluation."""
-    _check_side(case)
     waiting = {n: c.due for n, c in case.task.clocks.items() if n.startswith("evaluate")}
     missed = [n for n in case.task.missed if n.startswith("evaluate")]
     if not waiting and not missed:
@@ -351,17 +348,24 @@ def _check_maker(case: _Case, pending: Pending) -> None:
         raise Refused("maker_is_checker", person=min(both))
 
 
-def _check_side(case: _Case) -> None:
-    """Nobody judges a task whose assignee they acted for: not as Office, not as monitor."""
-    if both := case.actor.hands.intersection(case.task.hands):
-        raise Refused("acted_for_assignee", person=min(both), event=case.command.event)
+def _check_side(task: Task, command: Command, actor: Actor) -> None:
+    """Nobody is on both sides of a task: who acted for the assignee decides nothing on it, as
+    Office or as monitor, and who decided something does not act for the assignee.
+    """
+    if command.event in DECISIONS:
+        both = actor.hands.intersection(task.hands)
+        if both:
+            raise Refused("acted_for_assignee", person=min(both), event=command.event)
+    elif actor.role in {Role.OFFICER, Role.APPROVER}:
+        both = actor.hands.intersection(task.judges)
+        if both:
+            raise Refused("decided_before", person=min(both), event=command.event)
 
 
-def _check_endorsed(case: _Case, pending: Pending, item: str) -> None:
-    """Nothing counts before a second person approved it, and neither of the two decides on it."""
+def _check_endorsed(pending: Pending, item: str) -> None:
+    """Nothing counts before a second person approved it."""
     if not pending.endorsed:
         raise Refused("not_endorsed", item=item)
-    _check_side(case)
 
 
 def _pending(case: _Case, item: str) -> Pending:

@@ -10,18 +10,20 @@ It fits where `audit.verify` wants a judge, and is fed with entries whose signat
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
-from domain import attestation
+from domain import attestation, refused
 from domain import directory as directories
 from domain.attestation import Attested
 from domain.calendar import Calendar
 from domain.calendars import load
 from domain.command import ASSURED_AS_SERVICE, Command, read_command
-from domain.decide import RULES_VERSION, decide, due_clocks
+from domain.decide import RULES_VERSION, check_issued, decide, due_clocks
 from domain.directory import ADMINISTRATOR, CHAIN, LAPSE, Directory
 from domain.instants import format_instant, parse_instant
 from domain.refusal import Refused
+from domain.refused import REFUSED, SUMMED
 from domain.snapshot import format_clocks, format_task
 from domain.step import evolve, read_step
 from domain.task import Role, Task
@@ -49,7 +51,9 @@ class Illegal(Exception):
 
 
 class Replay:
-    """Every chain so far. `tasks`, `directory` and `attested` are what the log has led to."""
+    """Every chain so far. `tasks`, `directory` and `attested` are what the log has led to;
+    `refusals` is how many refused commands it speaks of.
+    """
 
     def __init__(self, calendars: Callable[[str], Calendar] = load) -> None:
         """``calendars`` gives the calendar of a version, with the hours the log was kept by."""
@@ -57,6 +61,7 @@ class Replay:
         self.directory = Directory()
         self.attested = Attested()
         self.tasks: dict[str, Task] = {}
+        self.refusals = 0
 
     def __call__(
         self, chain: str, header: str, leaf: str, command: Predicate, record: Predicate
@@ -86,18 +91,22 @@ class Replay:
         event, arguments = command["event"], command["arguments"]
         if (event == "found") != (self.directory.seq == 0):
             raise Illegal("log_not_founded" if event != "found" else "log_already_founded")
-        received_at = parse_instant(record["received_at"])
+        received_at = _issued(CHAIN, command, record)
+        directories.check_fresh(self.directory, parse_instant(command["issued_at"]))
         directories.judge(self.directory, event, arguments, command["key"], received_at)
         _check_about_log(ADMINISTRATOR, record)
-        directories.advance(self.directory, event, arguments, leaf)
+        directories.advance(self.directory, event, arguments, leaf, received_at)
 
     def _attest(self, leaf: str, command: Predicate, record: Predicate) -> None:
         event, arguments = command["event"], command["arguments"]
-        received_at = parse_instant(record["received_at"])
+        received_at = _issued(attestation.CHAIN, command, record)
         holder = self.directory.key_in_force(command["key"], received_at).holder
         attestation.judge(self.attested, event, arguments, holder)
+        if event in {REFUSED, SUMMED}:
+            refused.check_names(self.directory, arguments)
         _check_about_log(holder, record)
         self.attested = attestation.follow(self.attested, event, arguments, leaf)
+        self.refusals += refused.number(event, arguments)
 
     def _step(
         self, chain: str, header: str, leaf: str, predicate: Predicate, record: Predicate
@@ -123,6 +132,13 @@ class Replay:
         _check_claim("to", str(decision.to), record["to"])
         _check_clocks(format_clocks(decision.clocks), record["clocks"])
         self.tasks[chain] = evolve(task, read_step(chain, header, leaf, predicate, record))
+
+
+def _issued(chain: str, command: Predicate, record: Predicate) -> datetime:
+    """When a command about the log was received, not too long after it was given."""
+    received_at = parse_instant(record["received_at"])
+    check_issued(read_command(chain, command), received_at)
+    return received_at
 
 
 def _check_about_log(person: str, record: Predicate) -> None:

@@ -69,6 +69,7 @@ def format_task(task: Task) -> dict[str, Any]:
         "submitted_at": _instant(task.submitted_at),
         "rating": task.rating,
         "hands": list(task.hands),
+        "judges": list(task.judges),
     }
 
 
@@ -106,6 +107,7 @@ def parse_task(value: Mapping[str, Any]) -> Task:
         submitted_at=parse_instant(submitted) if submitted else None,
         rating=value["rating"],
         hands=tuple(value["hands"]),
+        judges=tuple(value["judges"]),
     )
 
 

@@ -25,6 +25,13 @@ from domain.task import (
     parse_recurrence,
 )
 
+_ASSIGNEES = frozenset({Role.OFFICER, Role.APPROVER})
+DECISIONS = frozenset({
+    "keep", "correct", "reassign", "grant_extension", "grant_withdrawal", "refuse", "evaluate",
+    "recall",
+})  # fmt: skip
+"""Steps by which Office or monitor decide on what the assignee did."""
+
 WARNINGS = frozenset({"near_due", "dispute"})
 """Clocks that owe nothing: a warning is given, a window closes."""
 
@@ -152,16 +159,15 @@ def _moved(task: Task, step: Step) -> Task:
         seen=step.leaf if substantive else task.seen,
         recorded_at=step.recorded_at,
         clocks=clocks,
-        hands=_hands(task, step),
+        hands=_with(task.hands, step) if step.role in _ASSIGNEES else task.hands,
+        judges=_with(task.judges, step) if step.event in DECISIONS else task.judges,
     )
 
 
-def _hands(task: Task, step: Step) -> tuple[str, ...]:
-    """Everybody who has acted for the agency that carries the task out."""
-    if step.role not in {Role.OFFICER, Role.APPROVER}:
-        return task.hands
+def _with(people: tuple[str, ...], step: Step) -> tuple[str, ...]:
+    """These, and whoever acted in the step or whose place was taken in it."""
     new = {step.person} | ({step.behalf} if step.behalf else set())
-    return tuple(sorted({*task.hands, *new}))
+    return tuple(sorted({*people, *new}))
 
 
 def _transfer(task: Task, step: Step) -> Task:

@@ -173,6 +173,7 @@ class Task:
     submitted_at: datetime | None = None
     rating: str | None = None
     hands: tuple[str, ...] = ()
+    judges: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from audit.entry import open_command, open_record, parse_entry
 from domain.instants import parse_instant
 from domain.task import State
+from embedded.titles import shown_title
 from messages import Texts
 from store import queries
 from store.queries import Summary
@@ -132,7 +133,7 @@ def _deadline(task: Summary, view: View, frame: Frame, now: datetime) -> tuple[s
         texts.clock(task.next_clock or ""),
         task.id,
         names[0 if texts.language == "vi" else 1],
-        task.title,
+        shown_title(texts, task),
     )
 
 

@@ -4,7 +4,7 @@ Each part looks at what is there already, so a start that was cut off is finishe
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +14,13 @@ from audit.keys import PrivateKey
 from audit.submission import Submission
 from domain.calendars import load
 from domain.directory import ADMINISTRATOR, LOG, SERVICE
+from domain.instants import format_instant
 from domain.refusal import Refused
-from embedded import keyring
+from domain.task import Secrecy
+from embedded import keyring, payload_keys
 from embedded.home import Home, write_private
-from gateway.composing import Signer, compose_change
+from embedded.vaulting import make_vault
+from gateway.composing import Signer, compose_change, prove_enrolment
 from gateway.importing import Imported, import_drafts
 from intake.reading import read_bytes
 from samples.loading import TASKS_NAME, Account, load_directory, load_tasks
@@ -38,6 +41,8 @@ def make_keys(home: Home) -> None:
                 # A new key would sign what no auditor's key verifies, and no workflow believes.
                 raise Refused("key_file_missing", path=str(path))
             keyring.save_key(path, keyring.new_key(name), passphrase)
+    payload_keys.make_first(home)
+    make_vault(home, passphrase)
     log_key = keyring.read_key(keyring.key_path(home, LOG), passphrase).public
     if not home.origin.exists():
         write_private(home.origin, f"localhost/dondoc/{log_key.id[:8]}\n".encode())
@@ -61,9 +66,15 @@ async def settle_sample(home: Home, service: Service, now: Callable[[], datetime
         if agency.id not in directory.agencies:
             await founder.change("add_agency", {
                 "agency": agency.id, "name_vi": agency.name_vi, "name_en": agency.name_en,
+                "parent": agency.parent,
             })  # fmt: skip
+    missing = [each for each in sample.accounts if each.person not in directory.people]
+    if missing:
+        await founder.add_people(missing)
+    # Who had a key and lost it, by a revocation or by leaving, gets none from here.
+    holders = {key.holder for key in directory.keys.values()}
     for account in sample.accounts:
-        if account.person not in directory.people:
+        if account.person not in holders:
             await founder.enrol(account)
     office = Signer(founder.person_key(SAMPLE_OFFICE), "vpub", "office")
 
@@ -102,14 +113,27 @@ class _Founder:
         )
         await self._service.door.submit(submission)
 
+    async def add_people(self, accounts: Sequence[Account]) -> None:
+        """All in one entry; they hold their roles from now on, for good."""
+        since = {"from": format_instant(self._now()), "until": None}
+        await self.change("add_people", {"people": [
+            {
+                "person": account.person,
+                "title_vi": account.title_vi,
+                "title_en": account.title_en,
+                "clearance": str(Secrecy.NORMAL),
+                "roles": [{"agency": a, "role": role, **since} for a, role in account.roles],
+            }
+            for account in accounts
+        ]})  # fmt: skip
+
     async def enrol(self, account: Account) -> None:
         """Make the person's key first: what is enrolled can be used."""
+        key = self.person_key(account.person)
         await self.change("enrol", {
             "person": account.person,
-            "spki": spki(self.person_key(account.person)),
-            "roles": [{"agency": agency, "role": role} for agency, role in account.roles],
-            "title_vi": account.title_vi,
-            "title_en": account.title_en,
+            "spki": spki(key),
+            "proof": prove_enrolment(self.origin, account.person, key),
         })  # fmt: skip
 
     def person_key(self, person: str) -> PrivateKey:

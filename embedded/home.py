@@ -9,12 +9,18 @@ keys/                the log's own private keys, encrypted:
   PURPOSE-ID.pem       came by a rotation; ID: the first 16 hex digits of its key id
                        PURPOSE is administrator, checkpoint, checkpoint_pq, clock or log. Which
                        one counts says the directory in the log, never the name of a file
+  payload-N-ID.pem     encrypts what Temporal stores (`embedded.payload_keys`); the highest N
+                       is the newest
+  vault.pub            sealed words are sealed for it (PEM), and …
+  vault.pem            … opened with it; may be kept elsewhere (`embedded.vaulting`)
 published/           the log as outsiders get it: tiles, entries, checkpoint; any web server can
                      serve it as it is (`sequencing.files`)
 policy               whom the log asks to cosign its checkpoints; made by whoever runs it
 receipts/            what each step gave back: an entry signed by the log (`dondoc audit receipt`)
 people/              role accounts of the sample: private keys, encrypted, each a person's own
+evidence/            files that steps name, by their digests (`evidence.folder`)
 passphrase           opens both, for the embedded service only; mode 0600
+codec.token          opens the codec endpoint (`gateway.codec`); mode 0600
 running.json         addresses of the running service
 lock                 held while a service runs
 """
@@ -22,6 +28,7 @@ lock                 held while a service runs
 import fcntl
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -43,6 +50,7 @@ class Running:
     door: str
     temporal: str
     web: str
+    codec: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,14 @@ class Home:
         return self.path / "log.pub"
 
     @property
+    def vault_key(self) -> Path:
+        return self.keys / "vault.pem"
+
+    @property
+    def vault_public(self) -> Path:
+        return self.keys / "vault.pub"
+
+    @property
     def receipts(self) -> Path:
         return self.path / "receipts"
 
@@ -89,8 +105,16 @@ class Home:
         return self.path / "published"
 
     @property
+    def evidence(self) -> Path:
+        return self.path / "evidence"
+
+    @property
     def policy(self) -> Path:
         return self.path / "policy"
+
+    @property
+    def codec_token(self) -> Path:
+        return self.path / "codec.token"
 
     @property
     def running(self) -> Path:
@@ -134,8 +158,8 @@ class Home:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read, whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -9,13 +9,11 @@ import os
 import secrets
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from activities.signing import CheckpointKeys, LogKeys
-from audit.certificates import Certificate, load_certificate
 from audit.keys import (
     PrivateKey,
     PublicKey,
@@ -28,6 +26,7 @@ from audit.malformed import Malformed
 from domain.directory import CHECKPOINT, CHECKPOINT_PQ, CLOCK, DOOR, LOG, Directory
 from domain.refusal import Refused
 from embedded.home import Home, write_private
+from embedded.vaulting import read_vault
 
 PASSPHRASE_VARIABLE = "DONDOC_PASSPHRASE"  # noqa: S105 - a name
 _PEM = b"-----BEGIN "
@@ -132,6 +131,7 @@ def read_log_keys(home: Home) -> LogKeys:
         read_key(key_path(home, CLOCK), passphrase),
         read_key(key_path(home, DOOR), passphrase),
         find,
+        read_vault(home),
     )
 
 
@@ -190,21 +190,5 @@ def read_public(path: Path) -> PublicKey:
         raise Refused("key_file_missing", path=str(path)) from error
     except ValueError as error:
         raise Refused("public_key_unreadable", path=str(path)) from error
-    except Malformed as error:
-        raise Refused(error.code, path=str(path)) from error
-
-
-def read_certificate(path: Path) -> tuple[Certificate, bytes]:
-    """An X.509 certificate in PEM or DER, and its DER bytes. Raises Refused."""
-    try:
-        data = path.read_bytes()
-        if data.lstrip().startswith(_PEM):
-            found = x509.load_pem_x509_certificate(data)
-            data = found.public_bytes(serialization.Encoding.DER)
-        return load_certificate(data), data
-    except FileNotFoundError as error:
-        raise Refused("key_file_missing", path=str(path)) from error
-    except ValueError as error:
-        raise Refused("certificate_unreadable", path=str(path)) from error
     except Malformed as error:
         raise Refused(error.code, path=str(path)) from error

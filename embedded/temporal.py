@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import structlog
@@ -40,30 +40,31 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Loopback ports: Temporal's, its Web UI's, and the door's."""
+    """Loopback ports: Temporal's, its Web UI's, the door's, and the codec endpoint's."""
 
     temporal: int
     web: int
     door: int
+    codec: int
 
 
-_USUAL = Ports(7233, 8233, 7240)
+_USUAL = Ports(7233, 8233, 7240, 7241)
 
 
 def choose_ports(port: int | None) -> Ports:
-    """``port`` and the two that follow it; without one the usual ports, or free ones beside them.
+    """``port`` and the three that follow it; without one the usual ports, or free ones beside them.
 
     Raises Refused when a port that was asked for is taken.
     """
     if port is not None:
-        asked = Ports(port, port + 1, port + 2)
-        for number in (asked.temporal, asked.web, asked.door):
+        asked = Ports(port, port + 1, port + 2, port + 3)
+        for number in astuple(asked):
             if not _is_free(number):
                 raise Refused("port_in_use", port=number)
         return asked
     return Ports(*(
         number if _is_free(number) else _free_port()
-        for number in (_USUAL.temporal, _USUAL.web, _USUAL.door)
+        for number in astuple(_USUAL)
     ))  # fmt: skip
 
 
@@ -137,6 +138,7 @@ async def _start(
 ) -> asyncio.subprocess.Process:
     arguments = ["server", "start-dev", "--ip", LOOPBACK, "--port", str(ports.temporal)]
     arguments += ["--ui-port", str(ports.web), "--db-filename", str(store)]
+    arguments += ["--ui-codec-endpoint", f"http://{LOOPBACK}:{ports.codec}"]
     arguments += ["--log-level", "warn"]
     for pragma in _PRAGMAS:
         arguments += ["--sqlite-pragma", pragma]
@@ -166,6 +168,7 @@ async def _is_ready(address: str, process: asyncio.subprocess.Process) -> bool:
     deadline = asyncio.get_running_loop().time() + _READY_SECONDS
     while process.returncode is None and asyncio.get_running_loop().time() < deadline:
         with suppress(RuntimeError, RPCError):
+            # Asks for a number; payloads go neither way.
             client = await Client.connect(address)
             await client.count_workflows()
             return True

@@ -10,8 +10,8 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from google.protobuf.duration_pb2 import Duration
@@ -25,9 +25,12 @@ from temporalio.envconfig import ClientConfig
 from domain.calendars import load
 from domain.refusal import Refused
 from embedded import board, founding, keyring, publishing
+from embedded.codec import Endpoint, codec_endpoint
+from embedded.connecting import connect
 from embedded.home import Home, Running
 from embedded.logging import log_to
 from embedded.temporal import LOOPBACK, Ports, choose_ports, temporal_server
+from evidence.opening import open_keeper
 from messages import Texts
 from worker import Service, Settings, service, utc_now
 
@@ -40,19 +43,30 @@ _REFRESH_SECONDS = 1.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run(home: Home, *, port: int | None, show_board: bool, sample: bool, texts: Texts) -> int:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What `dondoc up` was told. ``encode``: the codec endpoint encrypts, too."""
+
+    port: int | None
+    texts: Texts
+    show_board: bool
+    sample: bool
+    encode: bool
+
+
+def run(home: Home, wishes: Wishes) -> int:
     """Run until a signal comes; 0 then. Raises Refused when it can't start."""
-    return asyncio.run(_run(home, port, texts, show_board=show_board, sample=sample))
+    return asyncio.run(_run(home, wishes))
 
 
-def run_worker(home: Home, *, sequence: bool) -> int:
+def run_worker(home: Home, texts: Texts, *, sequence: bool, endpoint: Endpoint | None) -> int:
     """Run the service beside a Temporal that runs elsewhere, until a signal comes; 0 then.
 
     Temporal is found by its own variables and files (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TLS …).
-    ``sequence``: publish the log as well. Raises Refused when the directory was never founded or
-    Temporal doesn't answer.
+    ``sequence``: publish the log as well; ``endpoint``: serve one. Raises Refused when the
+    directory was never founded or Temporal doesn't answer.
     """
-    return asyncio.run(_run_worker(home, sequence=sequence))
+    return asyncio.run(_run_worker(home, texts, sequence=sequence, endpoint=endpoint))
 
 
 def run_sequencer(home: Home) -> int:
@@ -74,47 +88,52 @@ async def _run_sequencer(home: Home) -> int:
     return 0
 
 
-async def _run_worker(home: Home, *, sequence: bool) -> int:
+async def _run_worker(
+    home: Home, texts: Texts, *, sequence: bool, endpoint: Endpoint | None
+) -> int:
     stop = stop_event()
     os.umask(0o077)
     keys = keyring.read_log_keys(home)
     log_to(None)
     config = ClientConfig.load_client_connect_config()
+    address = config.get("target_host", "localhost:7233")
     try:
-        options: dict[str, Any] = {"target_host": "localhost:7233", **config}
-        client = await Client.connect(**options)
+        client = await connect(home, address, **config)
     except RuntimeError as error:
-        address = config.get("target_host", "localhost:7233")
         raise Refused("temporal_unreachable", address=address) from error
     settings = Settings(
-        home.database_url, keys, sequencing=publishing.sequencing(home) if sequence else None
+        home.database_url,
+        keys,
+        sequencing=publishing.sequencing(home) if sequence else None,
+        evidence=open_keeper(home.evidence, os.environ, utc_now),
     )
-    async with service(settings, client) as running:
+    async with AsyncExitStack() as stack:
+        if endpoint is not None:
+            await stack.enter_async_context(codec_endpoint(home, client, endpoint, texts))
+        running = await stack.enter_async_context(service(settings, client))
         log.info("ready", door=_door(running.door_port))
         await stop.wait()
         log.info("stopping")
     return 0
 
 
-async def _run(
-    home: Home, port: int | None, texts: Texts, *, show_board: bool, sample: bool
-) -> int:
+async def _run(home: Home, wishes: Wishes) -> int:
     stop = stop_event()
     # Whatever is written from here on is for the owner's eyes.
     os.umask(0o077)
     home.prepare()
     with home.locked():
         founding.make_keys(home)
-        ports = choose_ports(port)
-        on_board = show_board and sys.stdout.isatty()
+        ports = choose_ports(wishes.port)
+        on_board = wishes.show_board and sys.stdout.isatty()
         log_to(home.path / "dondoc.log" if on_board else None)
-        async with _everything(home, ports) as running:
-            if sample and not stop.is_set():
+        async with _everything(home, ports, wishes) as running:
+            if wishes.sample and not stop.is_set():
                 await founding.settle_sample(home, running, utc_now)
             where = f"Temporal {_web(ports)}"
             log.info("ready", web=_web(ports), door=_door(running.door_port))
             if on_board:
-                await _show_board(running, texts, where, stop)
+                await _show_board(running, wishes.texts, where, stop)
             else:
                 await stop.wait()
             log.info("stopping")
@@ -131,19 +150,22 @@ def stop_event() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def _everything(home: Home, ports: Ports) -> AsyncIterator[Service]:
+async def _everything(home: Home, ports: Ports, wishes: Wishes) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         output = home.path / "temporal.log"
         address = await stack.enter_async_context(
             temporal_server(home.temporal_store, ports, output)
         )
-        client = await Client.connect(address)
+        client = await connect(home, address)
         await _retain(client)
+        endpoint = Endpoint(ports.codec, _web(ports), wishes.encode)
+        await stack.enter_async_context(codec_endpoint(home, client, endpoint, wishes.texts))
         settings = Settings(
             home.database_url,
             keyring.read_log_keys(home),
             door_port=ports.door,
             sequencing=publishing.sequencing(home),
+            evidence=open_keeper(home.evidence, os.environ, utc_now),
         )
         running = await stack.enter_async_context(service(settings, client))
         await founding.found(home, running, utc_now)
@@ -176,7 +198,8 @@ async def _retain(client: Client) -> None:
 
 
 def _addresses(ports: Ports, address: str, running: Service) -> Running:
-    return Running(os.getpid(), _door(running.door_port), address, _web(ports))
+    door, endpoint = _door(running.door_port), _door(ports.codec)
+    return Running(os.getpid(), door, address, _web(ports), endpoint)
 
 
 def _web(ports: Ports) -> str:

@@ -4,6 +4,7 @@ Words become salted commitments, the task's version is bound in, and the whole i
 person's own key. Nothing here needs the service.
 """
 
+import base64
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from unicodedata import normalize
 from activities.unsealing import TASK_PREFIX
 from audit.commitment import SALT_BYTES, Opening
 from audit.entry import Subject, header_digest, sign_command
+from audit.keyring import enrolment_text
 from audit.keys import PrivateKey
 from audit.submission import Submission
 from domain import attestation
@@ -21,6 +23,7 @@ from domain.command import FIELDS, check_arguments, check_text, text_fields
 from domain.directory import CHAIN
 from domain.instants import format_instant
 from domain.refusal import Refused
+from domain.secrecy import refuse_highest
 from domain.task import Task
 
 Random = Callable[[int], bytes]
@@ -49,6 +52,7 @@ def compose(
 
     ``arguments`` are plain values; texts are brought to NFC. Raises Refused when they don't fit.
     """
+    refuse_highest(dict(arguments))
     if event not in FIELDS:
         raise Refused("unknown_event", event=event)
     openings = tuple(
@@ -86,6 +90,14 @@ def compose_change(
     header = founding if isinstance(founding, str) else header_digest(founding or arguments)
     subject = Subject(CHAIN, header)
     return _about_log(origin, subject, event, arguments, signer, now, random)
+
+
+def prove_enrolment(origin: str, person: str, key: PrivateKey) -> str:
+    """What a person's new key signs to come into the directory: the argument ``proof`` of `enrol`
+    and `rotate`.
+    """
+    text = enrolment_text(origin, person, key.public.id)
+    return base64.b64encode(key.sign(text)).decode()
 
 
 def compose_attestation(

@@ -11,22 +11,29 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import Any
 
+import structlog
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from audit.submission import MAX_SUBMISSION_BYTES, format_submission
 from domain.refusal import Refused
 from gateway.door import Door, NotRecorded
 
+log = structlog.get_logger(__name__)
+
 LOOPBACK = "127.0.0.1"
 
 
 def make_app(door: Door, origin: str) -> FastAPI:
     """The application; it keeps nothing of its own."""
-    app = FastAPI(title="dondoc", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="dondoc", docs_url=None, redoc_url=None, openapi_url=None,
+        dependencies=[Depends(_from_no_page)],
+    )  # fmt: skip
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -36,6 +43,9 @@ def make_app(door: Door, origin: str) -> FastAPI:
     async def commands(request: Request) -> Response:
         try:
             data = await _read_limited(request)
+            if data is None:
+                too_large = Refused("submission_too_large", limit=MAX_SUBMISSION_BYTES)
+                await door.turn_away(too_large)
             recorded = await door.submit_bytes(data)
         except Refused as refusal:
             body: dict[str, Any] = {"refused": refusal.code, "facts": dict(refusal.facts)}
@@ -44,18 +54,30 @@ def make_app(door: Door, origin: str) -> FastAPI:
             stamped = format_submission(error.submission).decode()
             body = {"refused": "service_unavailable", "facts": {}, "stamped": stamped}
             return JSONResponse(body, status_code=503)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the giver gets an answer
+            # Its words might be those of a person: only its kind is written down.
+            log.warning("command_failed", error=type(error).__name__)
+            return JSONResponse({"refused": "door_failed", "facts": {"status": 500}}, 500)
         return Response(recorded.entry, media_type="application/json")
 
     return app
 
 
-async def _read_limited(request: Request) -> bytes:
-    """The body, but never more of it than a submission may have."""
+def _from_no_page(request: Request) -> None:
+    """Programs on this machine come in; pages of any site do not, under whatever name they have
+    this machine's address.
+    """
+    if "origin" in request.headers or request.url.hostname not in {LOOPBACK, "localhost"}:
+        raise HTTPException(HTTPStatus.FORBIDDEN)
+
+
+async def _read_limited(request: Request) -> bytes | None:
+    """The body; None when it is more than a submission may have, and then it is not read on."""
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > MAX_SUBMISSION_BYTES:
-            raise Refused("submission_too_large", limit=MAX_SUBMISSION_BYTES)
+            return None
     return bytes(data)
 
 

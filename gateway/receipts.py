@@ -3,6 +3,8 @@
 They stand in three places: in the answer of a completed ``submit`` update, in the result of the
 local activity that recorded a command (of an update or of a signal), and in ``follow`` signals.
 Anybody who may write to the namespace can put things there: a receipt is what the log has signed.
+
+A history comes as Temporal stores it: `opened` goes first, and names the keys that are missing.
 """
 
 import json
@@ -12,17 +14,33 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.converter import PayloadCodec
 
 from audit.entry import Entry, parse_entry
 from audit.keys import PublicKey
 from audit.malformed import Malformed
+from payloads.ring import KeyMissing
 from workflows.messages import FOLLOW
 
 
 def receipts(events: Iterable[HistoryEvent], log_keys: Collection[PublicKey]) -> set[bytes]:
     """The entries in a history that one of the log's keys has signed."""
-    found = {text.encode() for event in events for text in _entries(event)}
+    found = {text.encode(errors="surrogatepass") for event in events for text in _entries(event)}
     return {data for data in found if _is_signed(data, log_keys)}
+
+
+async def opened(events: Iterable[HistoryEvent], codec: PayloadCodec | None) -> set[str]:
+    """Decrypt, in place, what receipts are looked for in. The ids of the keys that were missing:
+    what they encrypted was not searched.
+    """
+    missing: set[str] = set()
+    for payload in (payload for event in events for payload in _payloads(event)):
+        try:
+            if codec is not None:
+                payload.CopyFrom((await codec.decode([payload]))[0])
+        except KeyMissing as error:
+            missing.add(error.key)
+    return missing
 
 
 def was_reset(events: Iterable[HistoryEvent]) -> bool:
@@ -57,7 +75,7 @@ def _payloads(event: HistoryEvent) -> Iterator[Payload]:
 def _read(payload: Payload) -> Any:  # noqa: ANN401 - whatever JSON somebody wrote
     try:
         return json.loads(payload.data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -12,17 +12,20 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.folding import recorded_at
 from activities.rebuilding import fold_all, rebuild_agencies, rebuild_tasks
+from activities.words import marks
 from audit.entry import leaf_hash, open_record, parse_entry
 from audit.keys import PublicKey, load_public
 from audit.malformed import Malformed
 from domain.directory import LOG, Directory
 from domain.refusal import Refused
+from domain.secrecy import is_protected
 from domain.task import Task
 from gateway.comparing import (
     Difference,
@@ -37,12 +40,14 @@ from gateway.comparing import (
     confirmed,
 )
 from gateway.driver import Driver
-from gateway.receipts import receipts, was_reset
+from gateway.receipts import opened, receipts, was_reset
 from store import comparing, ledger, tree
 from store.engine import writing
 from store.schema import agency, task
 from workflows import attributes
 from workflows.messages import WORKFLOW
+
+log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 3.0
 """Between two looks: a step that is on its way has arrived by then."""
@@ -162,7 +167,8 @@ def _read_log(scene: Scene) -> tuple[int, dict[str, Task], Directory, list[Diffe
 def _differing(
     connection: Connection, tasks: dict[str, Task], directory: Directory, now: datetime
 ) -> list[Difference]:
-    titles = comparing.titles(connection)
+    protected = [name for name, known in tasks.items() if is_protected(known.secrecy)]
+    titles = comparing.titles(connection) | marks(connection, protected)
     wanted = {
         name: comparing.readable(ledger.task_row(known, titles.get(name, "")))
         for name, known in tasks.items()
@@ -255,6 +261,8 @@ async def _receipts_of(
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
         return name, set()
+    if missing := await opened(events, client.data_converter.payload_codec):
+        log.error("receipts_not_searched", task=name, missing_keys=sorted(missing))
     return name, await asyncio.to_thread(receipts, events, log_keys)
 
 

@@ -10,4 +10,5 @@ never repeats what stood there: a cell in the wrong column may be the title of a
     table.py        headings and cells of a sheet, to raw rows
     assembling.py   raw rows to drafts, by documents.py and tasks.py
     template.py     the workbook that a clerk fills in
+    people/         agencies and people in bulk: a room in the room, with readers of its own
 """

@@ -19,42 +19,65 @@ from xml.parsers import expat
 from domain.refusal import Refused
 from intake.limits import MAX_COLUMNS, MAX_TASKS, MAX_UNPACKED_BYTES
 
-MAX_ROW = 2 * MAX_TASKS
-"""The last row a cell may stand in: empty rows between tasks are allowed."""
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a workbook may be: ``rows`` with something in them, ``unpacked`` bytes."""
+
+    rows: int = MAX_TASKS
+    unpacked: int = MAX_UNPACKED_BYTES
+
+    @property
+    def last_row(self) -> int:
+        """The last row that a cell may stand in: empty rows in between are allowed."""
+        return 2 * self.rows
+
+
+TASKS = Bounds()
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _LOCAL_HEADER = 30
 _XML = (b"<", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _WINDOW = 1 << 20
+_ODD = (ValueError, LookupError, NotImplementedError)
+"""What the libraries raise besides for a number, an encoding, a version that they can't take."""
 
 
 @dataclass
 class Finding:
-    """``faulty``: references of cells (B7) with an error, or a formula without a value."""
+    """``faulty``: references of cells (B7) with an error, or a formula without a value.
+    ``faulty_in``: the same for each part of the workbook that has such cells.
+    """
 
+    bounds: Bounds = TASKS
     faulty: list[str] = field(default_factory=list)
+    faulty_in: dict[str, list[str]] = field(default_factory=dict)
 
 
-def inspect(data: bytes) -> Finding:
+def inspect(data: bytes, bounds: Bounds | None = None) -> Finding:
     """Look through all parts. Raises Refused when the file is broken, or larger than it may be."""
-    finding = Finding()
-    left = MAX_UNPACKED_BYTES
+    bounds = bounds or TASKS
+    finding = Finding(bounds)
+    left = bounds.unpacked
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = archive.infolist()
         for part in parts:
-            content = _unpack(data, part, left)
+            content = _unpack(data, part, left, bounds)
             left -= len(content)
             if part.filename.endswith(".xml") or content.lstrip().startswith(_XML):
+                known = len(finding.faulty)
                 _scan(content, finding)
-    except (zipfile.BadZipFile, zlib.error, expat.ExpatError, ValueError, IndexError):
+                if found := finding.faulty[known:]:
+                    finding.faulty_in[part.filename] = found
+    except (zipfile.BadZipFile, zlib.error, expat.ExpatError, *_ODD):
         raise Refused("workbook_broken") from None
     if "xl/workbook.xml" not in {part.filename for part in parts}:
         raise Refused("workbook_broken")
     return finding
 
 
-def _unpack(data: bytes, part: zipfile.ZipInfo, left: int) -> bytes:
+def _unpack(data: bytes, part: zipfile.ZipInfo, left: int, bounds: Bounds) -> bytes:
     """What a part unpacks to, by its bytes and not by its declared size."""
     if part.flag_bits & 1:
         raise Refused("password_protected")
@@ -69,7 +92,7 @@ def _unpack(data: bytes, part: zipfile.ZipInfo, left: int) -> bytes:
     else:
         raise Refused("workbook_broken")
     if len(content) > left:
-        raise Refused("workbook_too_large", limit_mb=MAX_UNPACKED_BYTES >> 20)
+        raise Refused("workbook_too_large", limit_mb=bounds.unpacked >> 20)
     return content
 
 
@@ -120,8 +143,8 @@ class _Scanner:
     def _check_place(self) -> None:
         if self._column > MAX_COLUMNS:
             raise Refused("too_many_columns", limit=MAX_COLUMNS)
-        if self._row > MAX_ROW:
-            raise Refused("too_many_rows", limit=MAX_TASKS)
+        if self._row > self._finding.bounds.last_row:
+            raise Refused("too_many_rows", limit=self._finding.bounds.rows)
 
 
 def _place(letters: str) -> int:

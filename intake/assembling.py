@@ -32,7 +32,7 @@ class Setting:
 def assemble(rows: Sequence[RawRow], setting: Setting, errors: Iterable[RowError] = ()) -> Intake:
     """The drafts of ``rows``, or all errors: those found while reading, and those found here.
 
-    Raises Refused("highest_secrecy") before anything else is looked at.
+    Raises Refused("secrecy_forbidden") before anything else is looked at.
     """
     refuse_highest_secrecy(rows)
     noted = list(errors)
@@ -46,12 +46,15 @@ def assemble(rows: Sequence[RawRow], setting: Setting, errors: Iterable[RowError
 
 
 def refuse_highest_secrecy(rows: Iterable[RawRow]) -> None:
-    """Art. 5: tuyệt mật must never enter. The refusal says so, and nothing of what was read."""
+    """Art. 5: tuyệt mật must never enter. The refusal names the row, and nothing of what was read
+    there.
+    """
     for row in rows:
         for name, cell in row.cells.items():
             for text in _strings(cell):
                 if is_highest_marking(text) or (name == "secrecy" and says_highest(text)):
-                    raise Refused("highest_secrecy")
+                    place = row.lines.get(name, row.row)
+                    raise Refused("secrecy_forbidden", **({"row": place} if place else {}))
 
 
 def _strings(cell: Cell) -> Iterator[str]:
@@ -60,6 +63,7 @@ def _strings(cell: Cell) -> Iterator[str]:
     elif isinstance(cell, list):
         yield from cell
     elif isinstance(cell, dict):
+        yield from cell
         yield from cell.values()
 
 

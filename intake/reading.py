@@ -51,7 +51,8 @@ def read_bytes(
     without them ids are taken as they stand. ``known`` are the ids of tasks already registered: a
     file imported again isn't wrong because time has passed.
 
-    Raises Refused when the file can't be read as tasks at all, or may not be (``highest_secrecy``).
+    Raises Refused when the file can't be read as tasks at all, or may not be: with
+    ``secrecy_forbidden`` and the row alone, when the highest level of secrecy stands in it.
     """
     reader = _READERS.get(PurePath(name).suffix.lower())
     if reader is None:

@@ -43,10 +43,13 @@ def read_table(sheet: Iterable[Sequence[Cell]]) -> Table:
     return table
 
 
-def refuse_highest_marking(sheet: Iterable[Sequence[Cell]]) -> None:
-    """Whether or not the headings are understood: a cell that is the marking is enough."""
+def refuse_highest_marking(sheet: Iterable[tuple[int, Sequence[Cell]]]) -> None:
+    """Whether or not the headings are understood: a cell that is the marking is enough. The rows
+    come with their numbers.
+    """
     refuse_highest_secrecy(
-        RawRow(0, {letter(place): cell for place, cell in enumerate(cells)}) for cells in sheet
+        RawRow(number, {letter(place): cell for place, cell in enumerate(cells)})
+        for number, cells in sheet
     )
 
 
@@ -66,7 +69,7 @@ def _is_empty(cells: Sequence[Cell]) -> bool:
 
 def _refuse(lines: Sequence[tuple[int, Sequence[Cell]]]) -> None:
     """What makes the whole sheet unreadable, before any of its headings is trusted."""
-    refuse_highest_marking(cells for _, cells in lines)
+    refuse_highest_marking(lines)
     if len(lines) > MAX_TASKS + 1:
         raise Refused("too_many_rows", limit=MAX_TASKS)
     if any(len(cells) > MAX_COLUMNS for _, cells in lines):

@@ -57,9 +57,9 @@ def _read(workbook: CalamineWorkbook) -> tuple[Table, list[Range]]:
         merged[meta.name] = sheet.merged_cell_ranges or []
         if meta.visible == SheetVisibleEnum.Visible and any(map(any, rows[meta.name])):
             visible.append(meta.name)
-    # A marking on any sheet, hidden ones too, is a reason not to take the file.
-    for cells in rows.values():
-        refuse_highest_marking(cells)
+    # A marking on any sheet, hidden ones too, or as its name, is a reason not to take the file.
+    for title, cells in rows.items():
+        refuse_highest_marking([(0, [title]), *enumerate(cells, 1)])
     name = _chosen(visible)
     return read_table(rows[name]), merged[name]
 

@@ -44,7 +44,9 @@ def read_yaml(data: bytes, setting: Setting) -> Intake:
 
 
 def _everything(root: Node) -> Iterator[RawRow]:
-    """Every text of the tree, under its field's name, also where no field of ours should be."""
+    """Every text of the tree, under its field's name, also where no field of ours should be; the
+    names too.
+    """
     waiting = [("", root)]
     while waiting:
         name, node = waiting.pop()
@@ -54,6 +56,7 @@ def _everything(root: Node) -> Iterator[RawRow]:
             waiting.extend((name, item) for item in node.value)
         elif isinstance(node.value, dict):
             waiting.extend(node.value.items())
+            yield from (RawRow(each.line, {"": key}) for key, each in node.value.items())
 
 
 class _Reader:

@@ -7,6 +7,7 @@ from string import Formatter
 from messages import Texts
 
 _NAMED = {
+    "field": "field",
     "state": "state",
     "role": "role",
     "item": "item",
@@ -16,7 +17,7 @@ _NAMED = {
 }
 """Facts whose value is a code, and the kind of name that it has."""
 
-_DETAILS = ("detail", "path", "field")
+_DETAILS = ("detail", "path", "field", "row")
 """Facts worth showing even where the sentence has no place for them."""
 
 
@@ -44,8 +45,8 @@ def _readable(texts: Texts, name: str, value: object) -> str:
         return text.replace("_", "-")
     if name == "clock":
         return texts.clock(text)
-    if name == "field":
-        return texts.name("field", text)
+    if name == "row":
+        return texts("row_number", row=text)
     if name in _NAMED:
         return texts.name(_NAMED[name], text)
     return _day(text)

@@ -13,7 +13,7 @@ TASKS_NAME = "kon_tum.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A post, not a person. ``roles`` are (agency, role) pairs, as in `domain.directory.Person`."""
+    """A post, not a person. ``roles`` are (agency, role) pairs."""
 
     person: str
     roles: tuple[tuple[str, str], ...]
@@ -30,7 +30,9 @@ class SampleDirectory:
 def load_directory() -> SampleDirectory:
     """The agencies of the sample, and the accounts of each."""
     value: dict[str, Any] = yaml.safe_load(_bytes("directory.yaml"))
-    agencies = tuple(Agency(one["id"], one["vi"], one["en"]) for one in value["agencies"])
+    agencies = tuple(
+        Agency(one["id"], one["vi"], one["en"], one.get("parent")) for one in value["agencies"]
+    )
     own = [_own_account(agency, post) for agency in agencies for post in value["posts"]]
     special = [_special_account(one) for one in value["accounts"]]
     return SampleDirectory(agencies, (*own, *special))

@@ -22,7 +22,6 @@ from audit.note import VerifierKey, parse_note
 from audit.report import MAX_FINDINGS, Check, Finding, Report
 from audit.share import stated_heads
 from domain.refusal import Refused
-from sequencing.files import TreeFiles
 from sequencing.opening import KeysAt
 from store import tree
 from store.ledger import Row
@@ -34,15 +33,19 @@ Progress = Callable[[int], None]
 def check_order(
     report: Report,
     connection: Connection,
-    files: TreeFiles,
+    published: bytes | None,
     origin: str,
     keys_at: KeysAt,
     progress: Progress = lambda _entries: None,
 ) -> Report:
-    """The report with checks 10 to 12. ``progress`` is told of entries read."""
+    """The report with checks 10 to 12. ``progress`` is told of entries read.
+
+    ``published`` is the checkpoint that everybody can see, looked at *before* ``connection`` began
+    to read: the log grows meanwhile, and a later one would be ahead of what is read here.
+    """
     walk = _Walk(connection, origin, keys_at)
     walk.run(progress)
-    walk.check_published(files.published())
+    walk.check_published(published)
     return replace(
         report,
         passed={**report.passed, **walk.passed},

@@ -5,6 +5,7 @@ it holds its cosignatures; entries that came later are not in it.
 """
 
 import os
+import secrets
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from activities.words import ANYBODY, Reader, words_of
 from audit.bundle import (
     CHECKPOINT,
     HEADS,
@@ -47,7 +49,7 @@ from audit.tiles import (
 from domain.refusal import Refused
 from sequencing.files import TreeFiles
 from sequencing.opening import read_part
-from store import ledger, tree
+from store import tree
 
 Progress = Callable[[int, int], None]
 Write = Callable[[str, bytes], None]
@@ -67,12 +69,15 @@ It is checked offline, with a trust file got from elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A published log: its database and its files, at the checkpoint published last."""
+    """A published log: its database and its files, at the checkpoint published last. The words of
+    its bundles are those that ``reader`` may open: by default none of protected tasks.
+    """
 
     connection: Connection
     files: TreeFiles
     note: bytes
     checkpoint: Checkpoint
+    reader: Reader = ANYBODY
 
     @property
     def size(self) -> int:
@@ -230,7 +235,7 @@ def _write_frame(source: Source, write: Write, policy: bytes | None, what: str) 
 def _write_words(source: Source, write: Write, number: int, entries: Sequence[bytes]) -> None:
     found: dict[str, Mapping[str, Opening]] = {}
     for leaf in map(leaf_hash, entries):
-        if openings := ledger.read_openings(source.connection, leaf):
+        if openings := words_of(source.connection, leaf, source.reader).opened:
             found[leaf] = openings
     if found:
         write(f"words/{number}", format_words(found))
@@ -242,11 +247,13 @@ def _archive(target: Path, *, private: bool) -> Iterator[Write]:
 
     Entries are stored as they are: who reads them again and again need not unpack them.
     """
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         if target.is_dir():
             raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(target))
-        opened = os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+        # A file, or a link, that somebody laid there beforehand is not written through.
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        opened = os.open(scratch, flags, 0o600 if private else 0o666)
         with os.fdopen(opened, "w+b") as file, zipfile.ZipFile(file, "w") as archive:
 
             def write(name: str, data: bytes) -> None:

@@ -20,12 +20,14 @@ _PRAGMAS = (
 
 
 def open_engine(url: str) -> Engine:
-    """The engine for ``sqlite:///…`` or ``postgresql+psycopg://…``. Connects on first use."""
+    """The engine for ``sqlite:///…`` or ``postgresql+psycopg://…``. Connects on first use. Its
+    errors name no parameters: among them are people's words, and errors are logged.
+    """
     if make_url(url).get_backend_name() != "sqlite":
         # A receipt is a promise: whatever the server's default, its commit waits for the disk.
         durable = {"options": "-c synchronous_commit=on"}
-        return create_engine(url, pool_pre_ping=True, connect_args=durable)
-    engine = create_engine(url)
+        return create_engine(url, pool_pre_ping=True, connect_args=durable, hide_parameters=True)
+    engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -36,6 +38,15 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes; on SQLite it takes the write lock at once, not half-way."""
     with engine.connect().execution_options(dondoc_writes=True) as connection, connection.begin():
         yield connection
+
+
+def still_stands(connection: Connection) -> bool:
+    """Whether the transaction is open after an error in it. SQLite may end one by itself, as when
+    the disk is full; its driver would then commit nothing, and not say so.
+    """
+    if connection.dialect.name != "sqlite":
+        return True
+    return bool(getattr(connection.connection.dbapi_connection, "in_transaction", False))
 
 
 def forget_erased(engine: Engine) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from audit.commitment import Opening
-from audit.keyring import DIRECTORY
+from audit.keyring import ATTESTATIONS, DIRECTORY
 from domain.instants import format_instant
 from domain.snapshot import format_task
 from domain.task import Task
@@ -53,6 +53,10 @@ _COMMANDS = {
     dialect: text(f"SELECT {_COLUMNS} FROM entry WHERE command {among}")
     for dialect, among in _AMONG.items()
 }
+_FIRST = {
+    dialect: text(f"SELECT chain, data FROM entry WHERE seq = 1 AND chain {among}")
+    for dialect, among in _AMONG.items()
+}
 _CHAIN = text(f"SELECT {_COLUMNS} FROM entry WHERE chain = :chain AND seq > :after ORDER BY seq")
 _ALL = text(f"SELECT {_COLUMNS} FROM entry WHERE id > :after ORDER BY id LIMIT :limit")
 _INSERT = text(
@@ -62,15 +66,24 @@ _INSERT = text(
 _OPEN = text("INSERT INTO opening (leaf, field, salt, value) VALUES (:leaf, :field, :salt, :value)")
 _OPENED = text("SELECT 1 FROM opening WHERE leaf = :leaf AND field = :field")
 _ERASE = text("DELETE FROM opening WHERE leaf = :leaf AND field = :field")
-_BLANK = text("UPDATE task SET title = '' WHERE id = (SELECT chain FROM entry WHERE leaf = :leaf)")
+# Of a protected task listings show no title, but the document's mark.
+_BLANK = text(
+    "UPDATE task SET title = '' WHERE secrecy = 'normal'"
+    " AND id = (SELECT chain FROM entry WHERE leaf = :leaf)"
+)
+_STRIKE = text(
+    "DELETE FROM opening WHERE leaf IN"
+    " (SELECT leaf FROM entry WHERE chain = :chain AND seq <= :through)"
+)
+_BLANK_TASK = text("UPDATE task SET title = '' WHERE secrecy = 'normal' AND id = :chain")
 _POST = text(
     "INSERT INTO outbox (task, seq) VALUES (:task, :seq)"
     " ON CONFLICT (task) DO UPDATE SET seq = excluded.seq"
 )
 _SHOW = text(
     "INSERT INTO task (id, document, lead, state, overdue, timeliness, due_on, next_clock,"
-    " next_due, seq, snapshot, title) VALUES (:id, :document, :lead, :state, :overdue,"
-    " :timeliness, :due_on, :next_clock, :next_due, :seq, :snapshot, :title)"
+    " next_due, seq, snapshot, title, secrecy) VALUES (:id, :document, :lead, :state, :overdue,"
+    " :timeliness, :due_on, :next_clock, :next_due, :seq, :snapshot, :title, :secrecy)"
     " ON CONFLICT (id) DO UPDATE SET lead = excluded.lead, state = excluded.state,"
     " overdue = excluded.overdue, timeliness = excluded.timeliness, due_on = excluded.due_on,"
     " next_clock = excluded.next_clock, next_due = excluded.next_due, seq = excluded.seq,"
@@ -87,8 +100,9 @@ def lock(connection: Connection, chains: Iterable[str]) -> None:
 
     PostgreSQL locks each chain, in one order for everybody. The directory is shared by all who do
     not change it, and comes first: no step is judged by a directory that changes meanwhile, so in
-    the order of the log a key stands before what it signed, and its revocation behind. SQLite's
-    write lock is taken already.
+    the order of the log a key stands before what it signed, and its revocation behind. The chain of
+    attestations comes last, so that it may also be locked after the others: whether something was
+    refused shows only then. SQLite's write lock is taken already.
     """
     if connection.dialect.name != "postgresql":
         return
@@ -97,7 +111,10 @@ def lock(connection: Connection, chains: Iterable[str]) -> None:
         connection.execute(_LOCK, {"chains": [DIRECTORY]})
     else:
         connection.execute(_SHARE, {"chain": DIRECTORY})
-    connection.execute(_LOCK, {"chains": sorted(wanted - {DIRECTORY})}).all()
+    if tasks := wanted - {DIRECTORY, ATTESTATIONS}:
+        connection.execute(_LOCK, {"chains": sorted(tasks)}).all()
+    if ATTESTATIONS in wanted:
+        connection.execute(_LOCK, {"chains": [ATTESTATIONS]})
 
 
 def heads(connection: Connection, chains: Iterable[str]) -> dict[str, tuple[int, str]]:
@@ -115,6 +132,12 @@ def by_command(connection: Connection, commands: Sequence[str]) -> dict[str, Row
 def read_chain(connection: Connection, chain: str, after: int = 0) -> list[Row]:
     """The entries of one chain behind seq ``after``, in order."""
     return [Row(*row) for row in connection.execute(_CHAIN, {"chain": chain, "after": after})]
+
+
+def first_entries(connection: Connection, chains: Iterable[str]) -> dict[str, bytes]:
+    """The first entry of each of these chains, by chain."""
+    rows = connection.execute(_FIRST[connection.dialect.name], _named(connection, set(chains)))
+    return {chain: bytes(data) for chain, data in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +162,7 @@ def read_all(connection: Connection) -> AllRows:
 
 
 def read_openings(connection: Connection, leaf: str) -> dict[str, Opening]:
-    """What the commitments of an entry commit to, by field; erased ones are missing."""
+    """What the commitments of an entry commit to, by field; erased and sealed ones are missing."""
     rows = connection.execute(
         text("SELECT field, value, salt FROM opening WHERE leaf = :leaf"), {"leaf": leaf}
     )
@@ -147,7 +170,7 @@ def read_openings(connection: Connection, leaf: str) -> dict[str, Opening]:
 
 
 def is_opened(connection: Connection, leaf: str, field: str) -> bool:
-    """Whether the words behind this commitment are there."""
+    """Whether the words behind this commitment are there, in clear."""
     return connection.scalar(_OPENED, {"leaf": leaf, "field": field}) is not None
 
 
@@ -156,6 +179,12 @@ def erase(connection: Connection, leaf: str, field: str) -> None:
     connection.execute(_ERASE, {"leaf": leaf, "field": field})
     if field == "title":
         connection.execute(_BLANK, {"leaf": leaf})
+
+
+def erase_all(connection: Connection, chain: str, through: int) -> None:
+    """The same for all words that stand in clear beside a chain, up to the entry ``through``."""
+    connection.execute(_STRIKE, {"chain": chain, "through": through})
+    connection.execute(_BLANK_TASK, {"chain": chain})
 
 
 def append(
@@ -233,4 +262,5 @@ def task_row(task: Task, title: str) -> dict[str, object]:
         "seq": task.seq,
         "snapshot": json.dumps(format_task(task), ensure_ascii=False, separators=(",", ":")),
         "title": title,
+        "secrecy": str(task.secrecy),
     }

@@ -14,7 +14,9 @@ from store import schema
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One line of a listing. Instants are fixed-width UTC text."""
+    """One line of a listing. Instants are fixed-width UTC text. Of a protected task ``title`` is
+    the number and symbol of its document.
+    """
 
     id: str
     title: str
@@ -26,12 +28,13 @@ class Summary:
     next_clock: str | None
     next_due: str | None
     seq: int
+    secrecy: str
 
 
 _T = schema.task.c
 _SUMMARY = (
     _T.id, _T.title, _T.lead, _T.state, _T.overdue, _T.timeliness, _T.due_on, _T.next_clock,
-    _T.next_due, _T.seq,
+    _T.next_due, _T.seq, _T.secrecy,
 )  # fmt: skip
 
 
@@ -65,6 +68,12 @@ def get_task(connection: Connection, task: str) -> Task | None:
     """A task as the read model has it."""
     snapshot = connection.scalar(select(_T.snapshot).where(_T.id == task))
     return parse_task(json.loads(snapshot)) if snapshot else None
+
+
+def each_task(connection: Connection) -> Iterator[Task]:
+    """Every task as the read model has it, by id."""
+    for snapshot in connection.scalars(select(_T.snapshot).order_by(_T.id)):
+        yield parse_task(json.loads(snapshot))
 
 
 def counts(connection: Connection) -> dict[str, int]:
@@ -116,7 +125,9 @@ def shown_tasks(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
     the place of the snapshot's field, so that the difference is found. A snapshot that can't be
     read is an empty one.
     """
-    columns = (_T.lead, _T.state, _T.overdue, _T.timeliness, _T.due_on, _T.seq, _T.document)
+    columns = (
+        _T.lead, _T.state, _T.overdue, _T.timeliness, _T.due_on, _T.seq, _T.document, _T.secrecy,
+    )  # fmt: skip
     query = select(_T.id, _T.snapshot, *columns).order_by(_T.id)
     for row in connection.execute(query):
         listed = {column.name: getattr(row, column.name) for column in columns}

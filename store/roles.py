@@ -3,9 +3,10 @@
 The owner migrates; the service runs as a role that owns nothing and may only add to the log. It
 can't lay the guards aside then: that takes the owner.
 
-It may delete from two tables that belong to the log: words, which can be erased, and the notes of
-entries that wait for their places. Who deleted such a note would keep an entry from being
-sequenced, until the next start finds it (`tree.queue_forgotten`); no entry is lost by that.
+It may delete from tables that belong to the log: words, sealed ones with the keys to them, which
+can be erased, and the notes of entries that wait for their places. Who deleted such a note would
+keep an entry from being sequenced, until the next start finds it (`tree.queue_forgotten`); no
+entry is lost by that.
 """
 
 from collections.abc import Mapping
@@ -23,10 +24,12 @@ TABLES: Mapping[str, str] = {
     "alembic_version": "SELECT",
     "checkpoint": _APPEND,
     "cosignature": _APPEND,
+    "data_key": _APPEND_AND_STRIKE,
     "entry": _APPEND,
     "leaf": _APPEND,
     "opening": _APPEND_AND_STRIKE,
     "outbox": _ALL,
+    "sealed": _APPEND_AND_STRIKE,
     "task": _ALL,
     "timestamp": _APPEND,
     "unsequenced": _APPEND_AND_STRIKE,

@@ -1,5 +1,5 @@
-"""The tables. `entry` and `opening` are the log, `leaf` its one order, `checkpoint` what was signed
-of it; everything else can be rebuilt from them.
+"""The tables. `entry`, `opening` and what is `sealed` are the log, `leaf` its one order,
+`checkpoint` what was signed of it; everything else can be rebuilt from them.
 
 Instants are the fixed-width text of `domain.instants`, so that both databases sort them alike.
 Columns of the log never change; guards against UPDATE and DELETE are laid by the migrations.
@@ -46,6 +46,24 @@ opening = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("value", Text, nullable=False),
 )
+
+sealed = Table(
+    "sealed",
+    metadata,
+    Column("leaf", Text, ForeignKey("entry.leaf"), primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("box", LargeBinary, nullable=False),
+)
+"""Openings of protected tasks, encrypted (`vault.sealing`). They never stand in `opening`."""
+
+data_key = Table(
+    "data_key",
+    metadata,
+    Column("leaf", Text, ForeignKey("entry.leaf"), primary_key=True),
+    Column("recipient", Text, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+"""The key to the boxes of an entry, wrapped for each who may open them, by the id of their key."""
 
 unsequenced = Table(
     "unsequenced",
@@ -113,6 +131,7 @@ task = Table(
     Column("seq", Integer, nullable=False),
     Column("snapshot", Text, nullable=False),
     Column("title", Text, nullable=False),
+    Column("secrecy", Text, nullable=False, server_default="normal"),
     Index("task_by_agency", "lead", "state"),
     Index("task_by_deadline", "next_due"),
 )

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 ROOMS = (
-    "activities", "audit", "cli", "domain", "embedded", "gateway", "intake", "messages", "samples",
-    "sequencing", "store", "witness", "workflows",
+    "activities", "audit", "cli", "domain", "embedded", "evidence", "gateway", "intake",
+    "messages", "payloads", "samples", "sequencing", "store", "vault", "witness", "workflows",
 )  # fmt: skip
 
 # What a pure room may import from outside. The contracts in pyproject.toml name what is forbidden,
@@ -22,8 +22,11 @@ ROOMS = (
 ALLOWED = {
     "domain": {"domain", "transitions"},
     "audit": {"audit", "cryptography"},
+    "evidence": {"evidence", "domain", "httpx"},
     "intake": {"intake", "domain", "python_calamine", "xlsxwriter", "yaml"},
     "messages": {"messages"},
+    "payloads": {"payloads", "cryptography", "google", "temporalio"},
+    "vault": {"vault", "audit", "cryptography"},
     "witness": {
         "witness",
         "audit",
@@ -140,8 +143,13 @@ def _lint_imports(directory: Path) -> subprocess.CompletedProcess[str]:
         ("workflows/broken.py", "import httpx", "workflows"),
         ("activities/broken.py", "import workflows.task", "activities"),
         ("store/broken.py", "import gateway", "activities"),
+        ("evidence/broken.py", "import activities", "layers"),
+        ("store/broken.py", "import evidence", "layers"),
         ("gateway/broken.py", "import cli", "layers"),
         ("gateway/broken.py", "import worker", "worker"),
+        ("payloads/broken.py", "import domain", "payloads"),
+        ("vault/broken.py", "import domain", "vault"),
+        ("audit/broken.py", "import vault", "audit"),
         ("witness/broken.py", "import store", "witness"),
         ("witness/broken.py", "import gateway", "layers"),
     ],

@@ -7,6 +7,7 @@ TASK_QUEUE = "dondoc"
 WORKFLOW = "Task"
 FOLLOW = "follow"
 SUBMIT = "submit"
+SUBMIT_SIGNAL = "submit_signal"
 RECORD_STEP = "record_step"
 SETTLE = "settle_deadlines"
 LOOK_UP = "look_up_task"
@@ -43,8 +44,10 @@ class Submit:
 
 @dataclass(frozen=True)
 class RecordStep:
+    """``submission`` is None when what came in was no `Submit` at all."""
+
     task: str
-    submission: str
+    submission: str | None
 
 
 @dataclass(frozen=True)

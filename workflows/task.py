@@ -1,6 +1,6 @@
 """The durable process of one task: it sleeps until the nearest deadline and follows the log.
 
-It learns of steps in three ways. `follow` brings entries that the door recorded. `submit`, update
+It learns of steps in three ways. `Follow` brings entries that the door recorded. `Submit`, update
 or signal, brings a signed command straight through Temporal, which is recorded from here. And when
 a deadline runs out, it has that recorded itself. Whatever it may have missed (a reset, a lost
 signal, a new run) shows as a gap in the entries' numbers, and one look into the log closes it.
@@ -13,13 +13,13 @@ Deadlines are absolute instants from the log's entries: nothing here computes or
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -27,16 +27,21 @@ with workflow.unsafe.imports_passed_through():
     from audit.keys import PublicKey, load_public
     from audit.malformed import Malformed
     from domain.instants import format_instant
+    from domain.refusal import Refused
     from domain.snapshot import format_task, parse_task
     from domain.step import Step, evolve
     from domain.task import Task
     from workflows import attributes
     from workflows.details import details
+    from workflows.fitness import refuse_unfit
     from workflows.following import OtherKey, read_entry
     from workflows.messages import (
+        FOLLOW,
         LOOK_UP,
         RECORD_STEP,
         SETTLE,
+        SUBMIT,
+        SUBMIT_SIGNAL,
         WORKFLOW,
         Answer,
         Follow,
@@ -45,6 +50,8 @@ with workflow.unsafe.imports_passed_through():
         Submit,
         TaskStart,
     )
+
+_T = TypeVar("_T", Follow, Submit)
 
 ROLL_AT_EVENTS = 256
 """A run's history is kept this short, so that a restarted worker replays it in milliseconds."""
@@ -105,32 +112,53 @@ class TaskWorkflow:
             if self._rung:
                 await self._answer_alarm(task)
 
-    @workflow.signal(name="follow")
-    def follow(self, follow: Follow) -> None:
-        """Steps that the log holds already. What the log did not sign is passed over."""
-        for text in follow.entries:
-            self._follow_one(text)
+    @workflow.signal(dynamic=True)
+    async def hear(self, name: str, given: Sequence[RawValue]) -> None:
+        """`Follow` under the name ``follow``, `Submit` under ``submit_signal``.
 
-    @workflow.update(name="submit")
-    async def submit(self, submit: Submit) -> Answer:
-        """Have a signed command recorded. Raises ApplicationError of type ``refused``."""
-        answer = await self._record(submit)
+        Anyone who may write to the namespace can send anything under any name, and what a handler
+        can't take would stop the workflow for ever. So everything is taken as it comes: what is no
+        command is recorded as refused, like a command that was.
+        """
+        if name == FOLLOW:
+            self._follow(_read(given, Follow))
+            return
+        try:
+            await self._record(_read(given, Submit) if name == SUBMIT_SIGNAL else None)
+        except ActivityError as error:
+            workflow.logger.error("a command could not be recorded: %s", error.cause)
+
+    @workflow.update(dynamic=True)
+    async def answer(self, name: str, given: Sequence[RawValue]) -> Answer:
+        """`Submit` under the name ``submit``: have a signed command recorded, and wait for it.
+
+        Raises ApplicationError of type ``refused``, for whatever else is sent, too.
+        """
+        answer = await self._record(_read(given, Submit) if name == SUBMIT else None)
         if answer.refused is not None:
             raise ApplicationError(answer.refused, answer.facts, type="refused", non_retryable=True)
         return answer
 
-    @workflow.signal(name="submit_signal")
-    async def submit_signal(self, submit: Submit) -> None:
-        """The same for a giver who doesn't wait for the answer."""
+    @answer.validator
+    def check_answer(self, name: str, given: Sequence[RawValue]) -> None:
+        """What the history must not have is turned down before it has it."""
+        submit = _read(given, Submit) if name == SUBMIT else None
+        if submit is None:
+            return
         try:
-            await self._record(submit)
-        except ActivityError as error:
-            workflow.logger.error("a command could not be recorded: %s", error.cause)
+            refuse_unfit(submit.submission, self._task.secrecy if self._task else None)
+        except Refused as refusal:
+            raise ApplicationError(refusal.code, {}, type="refused", non_retryable=True) from None
 
     @workflow.query(name="task")
     def task(self) -> dict[str, Any] | None:
         """The task as this workflow knows it (`domain.snapshot`)."""
         return format_task(self._task) if self._task else None
+
+    def _follow(self, follow: Follow | None) -> None:
+        """Steps that the log holds already. What the log did not sign is passed over."""
+        for text in follow.entries if follow else ():
+            self._follow_one(text)
 
     def _follow_one(self, text: str) -> None:
         if self._task is None:
@@ -150,12 +178,12 @@ class TaskWorkflow:
             # Anyone who may write to the namespace can signal: it must not block the workflow.
             workflow.logger.warning("passed over an entry that is not the log's: %s", error)
 
-    async def _record(self, submit: Submit) -> Answer:
+    async def _record(self, submit: Submit | None) -> Answer:
         async with self._lock:
             before = self._task
             answer: Answer = await workflow.execute_local_activity(
                 RECORD_STEP,
-                RecordStep(self._start.task, submit.submission),
+                RecordStep(self._start.task, submit.submission if submit else None),
                 result_type=Answer,
                 start_to_close_timeout=_PATIENCE,
                 retry_policy=_RETRY,
@@ -300,6 +328,17 @@ class TaskWorkflow:
         if changed:
             workflow.upsert_search_attributes(changed)
         workflow.set_current_details(details(task))
+
+
+def _read(given: Sequence[RawValue], kind: type[_T]) -> _T | None:
+    """What was sent, if it is one value of this kind."""
+    try:
+        (value,) = given
+        read = workflow.payload_converter().from_payload(value.payload, kind)
+    except Exception as error:  # noqa: BLE001 - whatever a converter says about bytes from outside
+        workflow.logger.warning("passed over what is no %s: %s", kind.__name__, error)
+        return None
+    return read if isinstance(read, kind) else None
 
 
 def _read_key(spki: str) -> PublicKey:

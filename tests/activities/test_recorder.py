@@ -22,7 +22,7 @@ from domain.task import State
 from gateway.composing import Signer, compose, compose_change
 from store.engine import open_engine, writing
 from store.upgrade import upgrade
-from tests.support.world import HEADER, START, World, key_of, pq_key_of, spki_of
+from tests.support.world import HEADER, START, World, key_of, person_of, pq_key_of, spki_of
 
 
 @pytest.fixture
@@ -224,13 +224,10 @@ def test_words_that_do_not_fit_their_commitment_are_refused(world: World) -> Non
     ],
 )
 def test_an_unfit_key_is_not_enrolled(world: World, spki: str, code: str) -> None:
-    arguments = {
-        "person": "snv.new",
-        "spki": spki,
-        "roles": [{"agency": "snv", "role": "officer"}],
-        "title_vi": "Cán bộ",
-        "title_en": "Officer",
-    }
+    world.add_people(person_of("snv.new", ("snv", "officer")))
+    proved = {spki_of(key_of(who)): key_of(who) for who in ("log", "snv.officer")}
+    proof = world.proof("snv.new", proved.get(spki, key_of("snv.new")))
+    arguments = {"person": "snv.new", "spki": spki, "proof": proof}
     submission = compose_change(
         world.origin, world.founding, "enrol", arguments, world.administrator, world.now
     )
@@ -270,7 +267,7 @@ def test_a_stranger_cannot_found_an_empty_log(database_url: str) -> None:
 
 
 def test_a_change_of_the_directory_under_another_header_is_refused(world: World) -> None:
-    arguments = {"agency": "new", "name_vi": "Mới", "name_en": "New"}
+    arguments = {"agency": "new", "name_vi": "Mới", "name_en": "New", "parent": None}
     other = {**world.founding, "clock": spki_of(key_of("other"))}
     signer = world.administrator
     submission = compose_change(world.origin, other, "add_agency", arguments, signer, world.now)

@@ -25,7 +25,7 @@ from tests.support.attacking import (
     resigned,
     with_command,
 )
-from tests.support.certificates import certificate_of, not_after
+from tests.support.certificates import TRUSTED, certificate_of, certified
 from tests.support.forging import (
     chained_again,
     forged,
@@ -33,7 +33,7 @@ from tests.support.forging import (
     record_again,
     with_bytes,
 )
-from tests.support.world import World, key_of, spki_of
+from tests.support.world import World, key_of, person_of, spki_of
 
 TASK, OTHER = "D1-1", "D1-2"
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -115,7 +115,7 @@ def test_a_changed_payload_type_is_named(operator: Operator, rows: list[Row]) ->
 def test_a_key_of_small_order_is_refused_and_named(operator: Operator, rows: list[Row]) -> None:
     spki = spki_of(key_of("x"))
     low = base64.b64encode(base64.b64decode(spki)[:12] + bytes([1]) + bytes(31)).decode()
-    enrol = {"person": "x", "spki": low, "roles": [], "title_vi": "x", "title_en": "x"}
+    enrol = {"person": "x", "spki": low, "proof": operator.world.proof("x", key_of("x"))}
     with pytest.raises(Refused, match="public_key_of_small_order"):
         operator.world.change("enrol", enrol)
     assert first(operator.verdict([*rows, changed_by_operator(operator, rows, "enrol", enrol)]))[
@@ -124,8 +124,10 @@ def test_a_key_of_small_order_is_refused_and_named(operator: Operator, rows: lis
 
 
 def test_one_key_for_two_people_is_refused_and_named(operator: Operator, rows: list[Row]) -> None:
-    taken = spki_of(key_of("snv.officer"))
-    enrol = {"person": "x", "spki": taken, "roles": [], "title_vi": "x", "title_en": "x"}
+    taken = key_of("snv.officer")
+    operator.world.add_people(person_of("x"))
+    rows = operator.world.rows()
+    enrol = {"person": "x", "spki": spki_of(taken), "proof": operator.world.proof("x", taken)}
     with pytest.raises(Refused, match="key_in_use"):
         operator.world.change("enrol", enrol)
     row = changed_by_operator(operator, rows, "enrol", enrol)
@@ -193,14 +195,46 @@ def test_a_revoked_key_is_refused_and_named_wherever_its_clock_stands(tmp_path: 
     world.close()
 
 
+def test_a_key_that_its_owner_did_not_bring_is_refused_and_named(
+    operator: Operator, rows: list[Row]
+) -> None:
+    """Not one proved for another name, nor one proved by another key."""
+    world, key = operator.world, key_of("new")
+    rotate = {"holder": "snv.officer", "spki": spki_of(key)}
+    for proof in (world.proof("snv.approver", key), world.proof("snv.officer", key_of("other"))):
+        change = {**rotate, "proof": proof}
+        with pytest.raises(Refused, match="enrolment_not_proved"):
+            world.change("rotate", change)
+        row = changed_by_operator(operator, rows, "rotate", change)
+        assert first(operator.verdict([*rows, row])) == (
+            Check.COMMAND_SIGNATURE, "enrolment_not_proved", "directory", row.seq, len(rows),
+        )  # fmt: skip
+
+
+def test_a_key_for_somebody_who_left_is_refused_and_named(tmp_path: Path) -> None:
+    operator = Operator(world := World(f"sqlite:///{tmp_path / 'log.sqlite'}"), tmp_path)
+    world.change("leave", {"person": "snv.officer"})
+    key = key_of("back again")
+    proof = world.proof("snv.officer", key)
+    enrol = {"person": "snv.officer", "spki": spki_of(key), "proof": proof}
+    with pytest.raises(Refused, match="person_left"):
+        world.change("enrol", enrol)
+    rows = world.rows()
+    row = changed_by_operator(operator, rows, "enrol", enrol)
+    assert first(operator.verdict([*rows, row])) == (
+        Check.COMMAND_SIGNATURE, "holder_left", "directory", row.seq, len(rows),
+    )  # fmt: skip
+    world.close()
+
+
 def test_an_expired_certificate_is_refused_and_named(tmp_path: Path) -> None:
     operator = Operator(world := World(f"sqlite:///{tmp_path / 'log.sqlite'}"), tmp_path)
     task = world.assigned(TASK)
     key = key_of("renewed")
-    der = certificate_of(key, world.now, timedelta(days=1))
+    world.change("trust_authority", TRUSTED)
     world.change("rotate", {
-        "holder": "snv.officer", "spki": spki_of(key),
-        "certificate": base64.b64encode(der).decode(), "not_after": not_after(der),
+        "holder": "snv.officer", "spki": spki_of(key), "proof": world.proof("snv.officer", key),
+        **certified(certificate_of(key, world.now, timedelta(days=1))),
     })  # fmt: skip
     world.people["officer"] = Signer(key, "snv", "officer")
     world.forward(days=2)
@@ -240,7 +274,7 @@ def test_a_history_rewritten_with_invented_keys_shows_both_signed_heads(tmp_path
     remembered = operator.note(world.rows())
     invented = World(f"sqlite:///{tmp_path / 'invented.sqlite'}", origin=world.origin)
     invented.people["officer"] = Signer(key_of("invented"), "snv", "officer")
-    invented.change("rotate", {"holder": "snv.officer", "spki": spki_of(key_of("invented"))})
+    invented.rotate("snv.officer", key_of("invented"))
     invented.in_progress(TASK)
     lie = Operator(invented, tmp_path)
     assert lie.verdict(invented.rows()).ok, "by itself it holds: nobody saw the other one"

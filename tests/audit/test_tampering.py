@@ -30,7 +30,7 @@ from audit.once import CommandIds
 from audit.stored import Check, Finding
 from domain.instants import format_instant, parse_instant
 from domain.replay import Replay
-from gateway.composing import Signer, compose, compose_change
+from gateway.composing import Signer, compose, compose_change, prove_enrolment
 from store import ledger
 from store.engine import writing
 from store.ledger import Row
@@ -43,7 +43,7 @@ from tests.support.forging import (
     record_again,
     with_bytes,
 )
-from tests.support.world import World, key_of, spki_of
+from tests.support.world import ORIGIN, World, key_of, spki_of
 
 TASK = "D1-1"
 
@@ -457,26 +457,29 @@ def changed_directory(world: World, rows: list[Row], arguments: dict[str, Any]) 
     return found
 
 
-ENROLMENT = {"person": "vp.new", "roles": [], "title_vi": "x", "title_en": "x"}
+def enrolment(key: PrivateKey) -> dict[str, Any]:
+    """The arguments for a new key of snv.approver: what a colluding administrator would sign."""
+    proof = prove_enrolment(ORIGIN, "snv.approver", key)
+    return {"person": "snv.approver", "spki": spki_of(key), "proof": proof}
 
 
 @pytest.mark.parametrize("holder", ["log", "clock", "administrator", "snv.officer"])
 def test_a_key_that_is_somebodys_already_cannot_be_enrolled(
     world: World, rows: list[Row], holder: str
 ) -> None:
-    found = changed_directory(world, rows, {**ENROLMENT, "spki": spki_of(key_of(holder))})
+    found = changed_directory(world, rows, enrolment(key_of(holder)))
     assert (found.check, found.code) == (Check.COMMAND_SIGNATURE, "key_in_use")
 
 
 def test_a_weak_key_cannot_be_enrolled(world: World, rows: list[Row]) -> None:
     header = key_of("any").public.spki[:-32]
     weak = base64.b64encode(header + (1).to_bytes(32, "little")).decode()
-    found = changed_directory(world, rows, {**ENROLMENT, "spki": weak})
+    found = changed_directory(world, rows, {**enrolment(key_of("any")), "spki": weak})
     assert (found.check, found.code) == (Check.COMMAND_SIGNATURE, "public_key_of_small_order")
 
 
 def test_only_the_administrator_changes_the_directory(world: World, rows: list[Row]) -> None:
-    arguments = {**ENROLMENT, "spki": spki_of(key_of("new"))}
+    arguments = enrolment(key_of("new"))
     submission = compose_change(
         world.origin, world.founding, "enrol", arguments, world.people["office"], world.now
     )
@@ -488,7 +491,7 @@ def test_only_the_administrator_changes_the_directory(world: World, rows: list[R
 
 def test_a_key_counts_from_its_enrolment_on_and_not_before(world: World, rows: list[Row]) -> None:
     # The office's enrolment is moved behind what the office did.
-    index = position(rows, "directory", 6)
+    index = position(rows, "directory", 7)
     moved = [*rows[:index], *rows[index + 1 :], rows[index]]
     codes = {(finding.chain, finding.code) for finding in audit(world, moved).findings}
     assert codes == {

@@ -16,8 +16,11 @@ from activities.queue import RecorderQueue
 from cli.main import main
 from embedded.home import Home, Running
 from embedded.keyring import key_path, person_path, read_log_keys, save_key, save_public
+from embedded.payload_keys import make_next
+from evidence.opening import open_keeper
+from gateway.evidence import add_evidence
 from gateway.http import make_app, serving
-from tests.support.world import FOUNDING, PEOPLE, World, key_of
+from tests.support.world import FOUNDING, PEOPLE, World, key_of, vault_key
 
 PASSPHRASE = b"a passphrase of the tests"
 
@@ -36,6 +39,9 @@ def prepare(home: Home, world: World) -> None:
         save_key(key_path(home, holder), key, PASSPHRASE)
     for person in {person for person, _, _ in PEOPLE.values()}:
         save_key(person_path(home, person), key_of(person), PASSPHRASE)
+    make_next(home)
+    home.vault_key.write_bytes(vault_key().to_pem(PASSPHRASE))
+    home.vault_public.write_bytes(vault_key().recipient.to_pem())
     world.keys = read_log_keys(home)
     world.recorder = world.another_recorder()
 
@@ -50,7 +56,11 @@ def open_door(home: Home, world: World) -> Iterator[None]:
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
         queue = RecorderQueue(world.recorder, lambda _recorded, _asker: None)
-        async with serving(make_app(world.door(queue, utc_now), world.origin), 0) as port:
+        keeper = open_keeper(home.evidence, os.environ, utc_now)
+        world.recorder._missing = keeper.missing
+        app = make_app(world.door(queue, utc_now, keeper.missing), world.origin)
+        add_evidence(app, keeper, world.recorder.task)
+        async with serving(app, 0) as port:
             home.write_running(Running(os.getpid(), f"http://127.0.0.1:{port}", "", ""))
             ready.set()
             await stop.wait()

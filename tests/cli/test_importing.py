@@ -79,7 +79,7 @@ def test_the_highest_secrecy_never_enters(served: Shell, file: Path) -> None:
     write(file, secrecy="tuyệt mật")
     entries = len(served.world.rows())
     answer = served.json("import", str(file))
-    assert answer["refused"] == "highest_secrecy"
+    assert (answer["refused"], answer["facts"]) == ("secrecy_forbidden", {"row": 6})
     assert "sắp xếp" not in answer["text"]
     assert served.status == 1
     assert len(served.world.rows()) == entries

@@ -12,12 +12,14 @@ from audit.entry import header_digest
 from audit.keys import PrivateKey
 from domain.directory import SERVICE
 from embedded.keyring import PASSPHRASE_VARIABLE, key_path, read_key, save_key, save_public
+from embedded.payload_keys import ring
+from gateway.composing import prove_enrolment
 from messages import LANGUAGES
 from tests.cli.shell import PASSPHRASE, Shell
-from tests.support.certificates import certificate_of, clear_pem
+from tests.support.certificates import TRUSTED, certificate_of, clear_pem
 from tests.support.world import key_of
 
-ROLE = ("--role", "snv:officer", "--title-vi", "Cán bộ", "--title-en", "Officer")
+POST = ("--role", "snv:officer", "--title-vi", "Cán bộ", "--title-en", "Officer")
 
 
 @pytest.fixture
@@ -44,9 +46,17 @@ def enrol(shell: Shell, tmp_path: Path, name: str = "an") -> PrivateKey:
     key = key_of(name)
     save_public(tmp_path / f"{name}.pub", key.public)
     save_key(tmp_path / f"{name}.pem", key, PASSPHRASE)
-    public = str(tmp_path / f"{name}.pub")
-    assert shell("key", "enrol", f"snv.{name}", "--public", public, *ROLE) == 0, shell.complained
+    given = ("--public", str(tmp_path / f"{name}.pub"), *proof(shell, tmp_path, f"snv.{name}", key))
+    assert shell("directory", "add-person", f"snv.{name}", *POST) == 0, shell.complained
+    assert shell("key", "enrol", f"snv.{name}", *given) == 0, shell.complained
     return key
+
+
+def proof(shell: Shell, tmp_path: Path, person: str, key: PrivateKey) -> tuple[str, str]:
+    """The option with the proof that a person made."""
+    path = tmp_path / f"{person}.proof"
+    path.write_text(prove_enrolment(shell.world.origin, person, key) + "\n")
+    return "--proof", str(path)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -71,10 +81,16 @@ def test_a_person_makes_a_key_and_signs_with_it_once_enrolled(
     assert file.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
     made = read_key(file, passphrase.encode())
     assert made.public.id in served.said
+    # Elsewhere, without the data directory, they name the log.
+    origin = served.world.origin
+    assert served("key", "prove", "snv.an", str(file), "--log", origin) == 0, served.complained
+    given = ("--public", str(tmp_path / "an.pub"), "--proof", str(tmp_path / "an.proof"))
     # The administrator's passphrase is that of the data directory.
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(PASSPHRASE_VARIABLE)
-        served("key", "enrol", "snv.an", "--public", str(tmp_path / "an.pub"), *ROLE)
+        assert served("key", "enrol", "snv.an", *given) == 1
+        assert served("directory", "add-person", "snv.an", *POST) == 0, served.complained
+        served("key", "enrol", "snv.an", *given)
         assert served.status == 0, served.complained
         assert in_force(served)["snv.an"]["key"] == made.public.id
     an_order(served)
@@ -111,7 +127,16 @@ def test_somebody_signs_with_the_p12_file_of_their_authority(
          "-passout", "pass:matkhau"],
         cwd=tmp_path, check=True, capture_output=True,
     )  # fmt: skip
-    served("key", "enrol", "snv.an", "--certificate", str(tmp_path / "an.cer"), *ROLE)
+    assert served("directory", "add-person", "snv.an", *POST) == 0, served.complained
+    with monkeypatch.context() as patch:
+        patch.setenv(PASSPHRASE_VARIABLE, "matkhau")
+        assert served("key", "prove", "snv.an", str(tmp_path / "an.p12")) == 0, served.complained
+    given = ("--certificate", str(tmp_path / "an.cer"), "--proof", str(tmp_path / "an.proof"))
+    served("key", "enrol", "snv.an", *given)
+    assert served.status == 1
+    assert "dondoc authority trust" in served.complained
+    served.world.change("trust_authority", TRUSTED)
+    served("key", "enrol", "snv.an", *given)
     assert served.status == 0, served.complained
     listed = in_force(served)["snv.an"]
     assert (listed["type"], listed["key"]) == ("ecdsa-p256", key.public.id)
@@ -161,7 +186,7 @@ def test_disputed_entries_are_shown_and_are_no_error(served: Shell, tmp_path: Pa
     pem = str(tmp_path / "an.pem")
     assert served("task", "confirm", "D1-1", "--key", pem) == 0, served.complained
     assert served("task", "start", "D1-1", "--key", pem) == 0
-    served("key", "revoke", "snv.an", "--reason", "compromised", "--since", "16", language="en")
+    served("key", "revoke", "snv.an", "--reason", "compromised", "--since", "18", language="en")
     assert served.status == 0, served.complained
     assert served("task", "report", "D1-1", "--summary", "x", "--key", pem) == 1
     for language in LANGUAGES:
@@ -172,19 +197,35 @@ def test_disputed_entries_are_shown_and_are_no_error(served: Shell, tmp_path: Pa
     assert found["disputed"][0]["seq"] == 4
     listed = {key["key"]: key for key in served.json("key", "list", "--all")["keys"]}
     revoked = listed[key_of("an").public.id]
-    assert (revoked["state"], revoked["disputed_since"]) == ("revoked", 16)
+    assert (revoked["state"], revoked["disputed_since"]) == ("revoked", 18)
     assert served("key", "list", "--all") == 0
-    assert "16" in served.said
+    assert "18" in served.said
 
 
 def test_a_person_whose_key_was_revoked_gets_another(served: Shell, tmp_path: Path) -> None:
     enrol(served, tmp_path)
     assert served("key", "revoke", "snv.an", "--reason", "lost") == 0, served.complained
     assert served("key", "revoke", "snv.an", "--reason", "lost") == 1
-    save_public(tmp_path / "2.pub", key_of("an 2").public)
-    served("key", "rotate", "snv.an", "--public", str(tmp_path / "2.pub"))
+    key = key_of("an 2")
+    save_public(tmp_path / "2.pub", key.public)
+    given = ("--public", str(tmp_path / "2.pub"), *proof(served, tmp_path, "snv.an", key))
+    assert served.json("key", "rotate", "snv.an", *given)["refused"] == "enrol_first"
+    served("key", "enrol", "snv.an", *given)
     assert served.status == 0, served.complained
     assert in_force(served)["snv.an"]["key"] == key_of("an 2").public.id
+
+
+def test_a_person_exchanges_their_key(served: Shell, tmp_path: Path) -> None:
+    key = key_of("officer 2")
+    save_public(tmp_path / "2.pub", key.public)
+    given = ("--public", str(tmp_path / "2.pub"))
+    wrong = proof(served, tmp_path, "snv.approver", key)
+    assert served.json("key", "rotate", "snv.officer", *given, *wrong)["refused"] == (
+        "enrolment_not_proved"
+    )
+    right = proof(served, tmp_path, "snv.officer", key)
+    assert served("key", "rotate", "snv.officer", *given, *right) == 0, served.complained
+    assert in_force(served)["snv.officer"]["key"] == key.public.id
 
 
 def test_the_administrators_key_may_lie_elsewhere(served: Shell, tmp_path: Path) -> None:
@@ -198,11 +239,19 @@ def test_the_administrators_key_may_lie_elsewhere(served: Shell, tmp_path: Path)
 @pytest.mark.parametrize(
     "words",
     [
-        ("enrol", "snv.an", *ROLE),
-        ("enrol", "snv.an", "--public", "a", "--certificate", "b", *ROLE),
-        ("enrol", "snv.an", "--public", "a", "--role", "officer", "--title-vi", "x",
-         "--title-en", "x"),
+        ("enrol", "snv.an"),
+        ("enrol", "snv.an", "--proof", "a"),
+        ("enrol", "snv.an", "--public", "a"),
+        ("enrol", "snv.an", "--public", "a", "--certificate", "b", "--proof", "a"),
+        ("enrol", "snv.an", "--certificate", "b"),
+        ("enrol", "snv.an", "--public", "a", "--key", "b", "--proof", "a"),
+        ("enrol", "snv.an", "--public", "a", "--chain", "b", "--proof", "a"),
+        ("enrol", "snv.an", "--key", "b", "--chain", "b"),
+        ("enrol", "snv.an", "--chain", "b", "--proof", "a"),
         ("rotate", "snv.officer"),
+        ("rotate", "log", "--proof", "a"),
+        ("rotate", "log", "--key", "a"),
+        ("rotate", "log", "--chain", "a"),
         ("rotate", "log", "--public", "a"),
         ("revoke", "snv.officer", "--reason", "bored"),
         ("revoke", "snv.officer", "--reason", "lost", "--since", "-1"),
@@ -219,10 +268,14 @@ def test_what_makes_no_sense_is_misuse(served: Shell, tmp_path: Path, words: Any
     [
         (("revoke", "nobody", "--reason", "lost"), "unknown_key"),
         (("revoke", "ab", "--reason", "lost"), "unknown_key"),
-        (("rotate", "nobody", "--public", "a"), "unknown_person"),
-        (("rotate", "snv.officer", "--public", "missing"), "key_file_missing"),
-        (("rotate", "snv.officer", "--certificate", "a"), "certificate_unreadable"),
-        (("rotate", "snv.officer", "--public", "b"), "public_key_unreadable"),
+        (("rotate", "nobody", "--public", "a", "--proof", "c"), "unknown_person"),
+        (("enrol", "nobody", "--public", "a", "--proof", "c"), "unknown_person"),
+        (("enrol", "snv.officer", "--public", "a", "--proof", "missing"), "file_missing"),
+        (("enrol", "snv.officer", "--public", "a", "--proof", "d"), "enrolment_not_proved"),
+        (("rotate", "snv.officer", "--public", "missing", "--proof", "c"), "key_file_missing"),
+        (("rotate", "snv.officer", "--certificate", "a", "--proof", "c"), "certificate_unreadable"),
+        (("rotate", "snv.officer", "--public", "b", "--proof", "c"), "public_key_unreadable"),
+        (("rotate", "snv.officer", "--key", "b"), "private_key_unreadable"),
     ],
 )
 def test_what_is_not_possible_says_why(
@@ -230,7 +283,11 @@ def test_what_is_not_possible_says_why(
 ) -> None:
     save_public(tmp_path / "a", key_of("a").public)
     (tmp_path / "b").write_text("hello")
-    given = [str(tmp_path / word) if word in {"a", "b", "missing"} else word for word in words]
+    proved = prove_enrolment(served.world.origin, "nobody", key_of("a"))
+    (tmp_path / "c").write_text(proved)
+    (tmp_path / "d").write_text("đây")
+    files = {"a", "b", "c", "d", "missing"}
+    given = [str(tmp_path / word) if word in files else word for word in words]
     assert served.json("key", *given)["refused"] == code
 
 
@@ -263,3 +320,20 @@ def test_holders_are_offered_after_tab(shell: Shell) -> None:
     context.find_root = lambda: context
     assert complete_holder(context, "c") == ["checkpoint", "checkpoint_pq", "clock"]
     assert complete_holder(context, "snv.o") == ["snv.officer"]
+
+
+def test_a_payload_key_is_added_beside_the_ones_that_are_there(shell: Shell) -> None:
+    before = ring(shell.home)
+    made = shell.json("key", "rotate-payload")
+    assert made["directory"] == str(shell.home.keys)
+    after = ring(shell.home)
+    assert after.newest().id == made["key"] != before.newest().id
+    assert after.find(before.newest().id) == before.newest()
+    for language in LANGUAGES:
+        assert shell("key", "rotate-payload", language=language) == 0
+        assert ring(shell.home).newest().id in shell.said
+
+
+def test_without_a_log_there_is_nothing_to_make_a_payload_key_for(shell: Shell) -> None:
+    shell.home.origin.unlink()
+    assert shell.json("key", "rotate-payload")["refused"] == "not_founded"

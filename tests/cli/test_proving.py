@@ -149,9 +149,9 @@ def receipt_of(shell: Shell, task: str = "D1-1") -> Path:
 def test_a_receipt_is_checked_against_what_is_published_here(kept: Shell) -> None:
     receipt = str(receipt_of(kept))
     assert kept("audit", "receipt", receipt, language="en") == 0
-    assert "entry 4 of D1-1 is number 15" in kept.said
+    assert "entry 4 of D1-1 is number 16" in kept.said
     said = kept.json("audit", "receipt", receipt)
-    assert (said["kept"], said["chain"], said["seq"], said["index"]) == ("recorded", "D1-1", 4, 15)
+    assert (said["kept"], said["chain"], said["seq"], said["index"]) == ("recorded", "D1-1", 4, 16)
     assert said["checkpoint"] == (kept.home.published / "checkpoint").read_text()
 
 

@@ -1,13 +1,13 @@
 """`dondoc rehydrate` on a real Temporal: what it tells the workflows that it starts."""
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
-from temporalio.client import Client
 
 from cli import status
+from embedded.connecting import connect
+from embedded.home import Home
 from embedded.keyring import save_public
 from tests.cli.shell import Shell
 from tests.support.temporal import TemporalServer
@@ -28,12 +28,12 @@ def name(shell: Shell) -> str:
     return f"H-{abs(hash(str(shell.home.path)))}"
 
 
-async def told(address: str, task: str) -> Any:
+async def told(home: Home, address: str, task: str) -> Any:
     """What the workflow of a task was started with."""
-    client = await Client.connect(address)
+    client = await connect(home, address)
     history = await client.get_workflow_handle(task).fetch_history()
     started = history.events[0].workflow_execution_started_event_attributes
-    return json.loads(started.input.payloads[0].data)
+    return (await client.data_converter.decode(started.input.payloads))[0]
 
 
 def test_workflows_get_the_key_that_the_log_signs_with_now(
@@ -43,7 +43,7 @@ def test_workflows_get_the_key_that_the_log_signs_with_now(
     keys = kept.json("key", "list")["keys"]
     present = next(key["key"] for key in keys if key["holder"] == "log")
     assert name(kept) in kept.json("rehydrate")["tasks"]
-    start = asyncio.run(told(temporal_server.address, name(kept)))
+    start = asyncio.run(told(kept.home, temporal_server.address, name(kept)))
     named = kept.world.recorder.directory().keys[present]
     assert start["log_key"] == named.spki
     assert start["snapshot"]["id"] == name(kept)

@@ -41,14 +41,14 @@ def refused(shell: Shell, *words: str) -> str:
 def test_a_task_walks_from_assigned_to_done(served: Shell, tmp_path: Path) -> None:
     assigned(served)
     evidence = tmp_path / "biên bản.pdf"
-    evidence.write_bytes(b"evidence")
+    evidence.write_bytes(b"%PDF-1.7 evidence")
     said = ok(served, "task", "confirm", "D1-1", *SO_NOI_VU)
     assert "Tiếp nhận nhiệm vụ: D1-1 nay “đã tiếp nhận”." in said
     ok(served, "task", "start", "D1-1", *SO_NOI_VU)
     ok(served, "task", "report", "D1-1", *SO_NOI_VU, "--summary", "Nửa việc", "--percent", "50")
     ok(served, "task", "endorse", "D1-1", *APPROVER, "--item", "report")
     ok(served, "task", "submit", "D1-1", *SO_NOI_VU, "--summary", "Xong",
-       "--evidence", str(evidence))  # fmt: skip
+       "--file", str(evidence))  # fmt: skip
     ok(served, "task", "approve", "D1-1", *APPROVER)
     shown = served.json("task", "show", "D1-1")
     assert (shown["state"], shown["timeliness"]) == ("done", "on_time")

@@ -18,7 +18,6 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
-from temporalio.client import Client
 
 from activities.folding import fold
 from audit.submission import Submission, format_submission
@@ -26,6 +25,7 @@ from domain.calendar import Calendar, Hours
 from domain.snapshot import format_task, parse_task
 from domain.task import State, Task
 from store import ledger, queries
+from tests.support.clients import connect
 from tests.support.crashing import Plan
 from tests.support.temporal import TemporalServer, free_port, start_server
 from tests.support.world import HEADER, World
@@ -184,7 +184,7 @@ async def agree(stage: Stage, seq: int, case: tuple[str, str]) -> Task:
 
 
 async def workflow_knows(stage: Stage) -> Task:
-    client = await Client.connect(stage.temporal.address)
+    client = await connect(stage.temporal.address)
     timeout = timedelta(seconds=5)
     return parse_task(await client.get_workflow_handle("T-1").query("task", rpc_timeout=timeout))
 
@@ -255,7 +255,7 @@ async def test_a_step_sent_straight_to_temporal_survives_a_kill(
     submission = stage.world.submission(
         task, "confirm", role="officer", issued_at=datetime.now(UTC)
     )
-    client = await Client.connect(stage.temporal.address)
+    client = await connect(stage.temporal.address)
     await client.get_workflow_handle("T-1").signal(
         "submit_signal", Submit(format_submission(submission).decode())
     )

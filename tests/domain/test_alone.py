@@ -178,3 +178,20 @@ def test_an_endorsement_is_of_the_item_that_was_seen(item: str) -> None:
     walk.do(event, arguments)
     assert walk.refused("endorse", {"item": item}, by="approver", seen=read) == "out_of_date"
     assert walk.refused("endorse", {"item": item}, by="approver") is None
+
+
+def test_who_evaluated_or_decided_does_not_act_for_the_assignee_afterwards() -> None:
+    walk = walk_to(State.IN_PROGRESS).do("report", {"summary": TEXT})
+    walk.do("endorse", {"item": "report"}, by="approver")
+    walk.do("evaluate", {"rating": "met"}, by=Actor("dung", "ttt", Role.MONITOR))
+    walk.do("submit", {"summary": TEXT})
+    for mask in (Actor("dung", "snv", Role.APPROVER), Actor("an", "snv", Role.APPROVER, "dung")):
+        assert walk.refused("approve", by=mask) == "decided_before"
+    assert walk.refused("approve", by="approver") is None
+
+
+def test_who_acted_for_the_assignee_does_not_recall_the_task_as_office() -> None:
+    walk = walk_to(State.ASSIGNED).do("confirm", by=Actor("an", "snv", Role.OFFICER))
+    office = Actor("an", "vp", Role.OFFICE)
+    assert walk.refused("recall", {"reason": TEXT}, by=office) == "acted_for_assignee"
+    assert walk.refused("recall", {"reason": TEXT}, by="office") is None

@@ -13,7 +13,28 @@ SOUND: dict[str, dict[str, Any]] = {
     "heads": {"size": 7, "chains": 3, "root": DIGEST},
     "reconciled": {"size": 7, "tasks": 2, "workflows": 2, "differences": COUNTS},
     "erase": {"leaf": DIGEST, "field": "title", "reason": "privacy"},
+    "refused": {
+        "at": "2026-03-02T02:00:00.000000Z",
+        "code": "wrong_state",
+        "chain": "T-1",
+        "event": "approve",
+        "actor": "snv.approver",
+        "claimed": None,
+        "agency": "snv",
+        "role": "approver",
+        "command": DIGEST,
+        "door": "door",
+    },
+    "refusals_summed": {
+        "since": "2026-03-02T02:00:00.000000Z",
+        "until": "2026-03-02T03:00:00.000000Z",
+        "total": 5,
+        "counts": {"not_json": 3, "wrong_state": 2},
+        "actors": {"snv.approver": 2},
+    },
+    "shred": {"task": "T-1", "through": 3, "reason": "secrecy"},
 }
+UNSIGNED = {**SOUND["refused"], "actor": None, "agency": None, "role": None}
 
 
 def refused(event: str, arguments: dict[str, Any], holder: str, before: int = 0) -> str:
@@ -80,6 +101,31 @@ def test_every_argument_is_needed_and_no_other_is_taken(event: str) -> None:
         ("erase", "field", 1),
         ("erase", "reason", "because"),
         ("erase", "reason", []),
+        ("refused", "at", "2026-03-02"),
+        ("refused", "at", None),
+        ("refused", "code", "Wrong state"),
+        ("refused", "code", None),
+        ("refused", "chain", "words of somebody"),
+        ("refused", "event", "made_up"),
+        ("refused", "actor", "a\x00b"),
+        ("refused", "claimed", DIGEST),
+        ("refused", "role", "king"),
+        ("refused", "command", "digest"),
+        ("refused", "door", "window"),
+        ("refused", "door", None),
+        ("refused", "actor", None),
+        ("refused", "claimed", DIGEST[:16]),
+        ("refused", "code", "secrecy_forbidden"),
+        ("refusals_summed", "since", "2026-03-02T03:00:00.000001Z"),
+        ("refusals_summed", "total", 0),
+        ("refusals_summed", "total", 4),
+        ("refusals_summed", "counts", {"not_json": 0}),
+        ("refusals_summed", "counts", {"not_json": True}),
+        ("refusals_summed", "counts", {"Not JSON": 1}),
+        ("refusals_summed", "counts", {f"code_{number}": 1 for number in range(33)}),
+        ("refusals_summed", "counts", ["not_json"]),
+        ("refusals_summed", "actors", {"": 1}),
+        ("refusals_summed", "actors", {"snv.approver": 6}),
     ],
 )
 def test_every_argument_has_one_form(event: str, field: str, value: object) -> None:
@@ -101,3 +147,19 @@ def test_what_is_no_statement_of_heads_leaves_the_size_alone() -> None:
     assert follow(attested, "erase", SOUND["erase"], DIGEST) == Attested(5, DIGEST, 7)
     # A reconciliation may have seen fewer entries than there were places in the tree.
     judge(attested, "reconciled", {**SOUND["reconciled"], "size": 3}, "clock")
+
+
+def test_a_refusal_whose_giver_is_not_known_names_nobody() -> None:
+    judge(Attested(), "refused", UNSIGNED, "clock")
+    judge(Attested(), "refused", {**UNSIGNED, "claimed": DIGEST[:16]}, "clock")
+    assert refused("refused", {**UNSIGNED, "role": "approver"}, "clock") == "bad_argument"
+
+
+def test_a_refusal_of_the_highest_secrecy_has_nothing_but_its_code() -> None:
+    at = SOUND["refused"]["at"]
+    bare = {**dict.fromkeys(SOUND["refused"]), "at": at, "code": "secrecy_forbidden"}
+    judge(Attested(), "refused", bare, "clock")
+    for field in SOUND["refused"].keys() - {"at", "code"}:
+        fuller = {**bare, field: SOUND["refused"][field]}
+        if fuller != bare:
+            assert refused("refused", fuller, "clock") == "bad_argument"

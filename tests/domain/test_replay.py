@@ -56,7 +56,7 @@ def test_a_log_as_recorded_is_followed_to_the_end(entries: list[Judged]) -> None
     replay = Replay()
     for entry in entries:
         replay(*entry)
-    assert replay.directory.seq == 12
+    assert replay.directory.seq == 13
     snapshot = replay.snapshot("D1-1")
     assert snapshot is not None
     assert (snapshot["state"], snapshot["seq"]) == ("confirmed", 4)
@@ -114,8 +114,11 @@ def test_an_effect_that_the_rules_do_not_give_is_found(
         ("add_agency", {"event": "found"}, "log_already_founded"),
         ("add_agency", {"event": "abolish"}, "unknown_event"),
         ("add_agency", {"key": "0" * 64}, "unknown_key"),
-        ("enrol", {"arguments": {"person": "x", "spki": "x", "roles": [], "title_vi": "x",
-                                 "title_en": "x"}}, "bad_argument"),
+        ("enrol", {"arguments": {"person": "x", "spki": "x", "proof": ""}}, "bad_argument"),
+        ("enrol", {"arguments": {"person": "x", "spki": "", "proof": ""}}, "unknown_person"),
+        ("add_people", {"arguments": {"people": [7]}}, "bad_argument"),
+        ("confirm", {"on_behalf": {"agency": "snv", "for": "snv.both", "role": "officer"}},
+         "not_substitute"),
     ],
 )  # fmt: skip
 def test_a_command_that_the_rules_do_not_allow_is_found(

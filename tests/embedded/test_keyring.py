@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
-    Encoding,
     pkcs12,
 )
 
@@ -140,20 +139,3 @@ def test_a_key_file_may_be_pem_or_pkcs12(tmp_path: Path) -> None:
         assert keyring.read_key(tmp_path / name, b"passphrase").public == P256.public
         with pytest.raises(Refused, match="private_key_unreadable"):
             keyring.read_key(tmp_path / name, b"wrong")
-
-
-def test_a_certificate_may_be_pem_or_der(tmp_path: Path) -> None:
-    der = certificate_of(P256, BEGINS, timedelta(days=9))
-    (tmp_path / "c.der").write_bytes(der)
-    pem = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
-    (tmp_path / "c.pem").write_bytes(pem)
-    for name in ("c.der", "c.pem"):
-        found, data = keyring.read_certificate(tmp_path / name)
-        assert (found.key, data) == (P256.public, der)
-    (tmp_path / "c.txt").write_text("hello")
-    (tmp_path / "c.bad").write_text("-----BEGIN CERTIFICATE-----\nhello")
-    for name in ("c.txt", "c.bad"):
-        with pytest.raises(Refused, match="certificate_unreadable"):
-            keyring.read_certificate(tmp_path / name)
-    with pytest.raises(Refused, match="key_file_missing"):
-        keyring.read_certificate(tmp_path / "none")

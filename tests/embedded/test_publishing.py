@@ -22,7 +22,7 @@ from tests.embedded.test_up import COMMAND, ROOT, SECONDS, Up, start
 from tests.support.authority import authority_of, certify, key
 from tests.support.publishing import published
 from tests.support.witnessing import served
-from tests.support.world import World
+from tests.support.world import FOUNDED, World
 from witness import home as homes
 from witness.home import PASSPHRASE_VARIABLE, read_signers
 
@@ -129,7 +129,7 @@ def test_a_sequencer_alone_asks_the_witnesses_of_the_policy(
         policy = trust.replace("quorum none\n", f"{witness}quorum north\n")
         home.policy.write_text(policy)
         sequencer = start(started, home.path, verb="sequencer")
-        until_shown(home.path, 14)
+        until_shown(home.path, FOUNDED + 2)
         assert sequencer.stop("SIGTERM") == 0
     trusted = tmp_path / "trust"
     trusted.write_text(dondoc(home.path, "audit", "trust").stdout)
@@ -185,7 +185,7 @@ def test_the_logs_own_policy_has_its_keys_its_founding_and_its_witnesses(home: H
         home.policy.write_bytes(format_policy(own) + b"max-age 60\n")
         again = publishing.own_policy(home, connection)
         assert again == parse_policy(home.policy.read_bytes())
-        assert publishing.own_policy(home, connection, 14).logs == own.logs
+        assert publishing.own_policy(home, connection, FOUNDED).logs == own.logs
     world.close()
 
 
@@ -196,12 +196,12 @@ async def test_the_last_turn_comes_when_the_sequencer_is_told_to_stop(
     running = publishing.publisher(home)
     stop = asyncio.Event()
     work = asyncio.create_task(publishing.publish_until(stop, running))
-    await asyncio.to_thread(until_shown, home.path, 14)
+    await asyncio.to_thread(until_shown, home.path, FOUNDED + 2)
     world = World(home.database_url)
     world.assigned("T-2")
     stop.set()
     await work
-    until_shown(home.path, 16)
+    until_shown(home.path, FOUNDED + 4)
     running = publishing.publisher(home)
     home.published.rename(home.path / "elsewhere")
     home.published.write_text("no folder")

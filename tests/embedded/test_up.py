@@ -12,9 +12,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+
+from payloads.ring import REREAD_SECONDS
+from tests.support.scanning import found_in
+from tests.support.temporal import find_temporal
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-c", "from cli.main import run; run()"]
@@ -127,10 +132,11 @@ def is_free(address: str) -> bool:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.long
-def test_thirty_starts_and_stops_leave_nothing_behind(started: list[Up], tmp_path: Path) -> None:
+def test_start_after_start_and_stop_after_stop_leave_nothing_behind(
+    started: list[Up], tmp_path: Path
+) -> None:
     data = tmp_path / "data"
-    for round_ in range(30):
+    for round_ in range(9):
         how = ("Ctrl-C", "SIGTERM", "closed terminal")[round_ % 3]
         up = start(started, data, "--no-board", terminal=how == "closed terminal")
         addresses = up.ready()
@@ -155,6 +161,28 @@ def test_the_sample_is_there_after_the_first_start_and_not_doubled_by_the_second
         counted.append(len(json.loads(listed.stdout)))
         assert up.stop("SIGTERM") == 0
     assert counted[0] == counted[1] > 50
+
+
+def test_who_lost_a_key_or_left_the_sample_gets_none_by_a_restart(
+    started: list[Up], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+
+    def dondoc(*words: str) -> Any:
+        line = [*COMMAND, "--data", str(data), "--json", *words]
+        return json.loads(subprocess.run(line, cwd=ROOT, capture_output=True, check=True).stdout)
+
+    for round_ in range(2):
+        up = start(started, data, "--no-board")
+        up.ready()
+        if round_ == 0:
+            dondoc("directory", "leave", "thanh-tra.officer")
+            dondoc("key", "revoke", "so-y-te.officer", "--reason", "lost")
+        assert up.stop("SIGTERM") == 0
+    people = {each["person"]: each for each in dondoc("directory", "show")["people"]}
+    assert people["thanh-tra.officer"]["left"] is not None
+    assert people["so-y-te.officer"]["key"] is None
+    assert people["so-y-te.approver"]["key"] is not None
 
 
 def test_a_second_start_on_the_same_data_says_so(started: list[Up], tmp_path: Path) -> None:
@@ -233,7 +261,10 @@ def test_the_private_parts_of_the_data_are_for_the_owner_only(
 ) -> None:
     data = tmp_path / "data"
     up = start(started, data, "--no-board")
-    up.ready()
+    door = up.ready()["door"]
+    octets = {"Content-Type": "application/octet-stream"}
+    answer = httpx.post(f"{door}/evidence?task=nowhere", content=b"x", headers=octets)
+    assert answer.json()["refused"] == "unknown_task", "it takes files, of tasks that it knows"
     assert up.stop("SIGTERM") == 0
     assert data.stat().st_mode & 0o077 == 0
     secrets = [data / "passphrase", data / "dondoc.sqlite", *data.glob("keys/*.pem")]
@@ -241,3 +272,48 @@ def test_the_private_parts_of_the_data_are_for_the_owner_only(
     pems = [*data.glob("keys/*.pem"), *data.glob("people/*.pem")]
     assert pems
     assert all(b"ENCRYPTED PRIVATE KEY" in file.read_bytes() for file in pems)
+
+
+def temporal(addresses: dict[str, str], *words: str) -> bytes:
+    """What Temporal's own program answers."""
+    done = subprocess.run(
+        [find_temporal(), *words, "--address", addresses["temporal"]],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_temporals_own_program_and_its_ui_read_and_write_by_the_codec_endpoint(
+    started: list[Up], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    up = start(started, data, "--no-board", "--codec-encode")
+    addresses = up.ready()
+    settings = httpx.get(f"{addresses['web']}/api/v1/settings").json()
+    assert settings["Codec"]["Endpoint"] == addresses["codec"]
+    listed = temporal(addresses, "workflow", "list", "--output", "json", "--limit", "1")
+    task = json.loads(listed)[0]["execution"]["workflowId"]
+    show = ("workflow", "show", "--workflow-id", task, "--output", "json")
+    token = (data / "codec.token").read_text()
+    codec = ("--codec-endpoint", addresses["codec"], "--codec-auth", f"Bearer {token}")
+    assert found_in(temporal(addresses, *show, *codec), ["snapshot"])
+    # Without the endpoint it shows what is stored, which says nothing.
+    assert not found_in(temporal(addresses, *show), ["snapshot"])
+    with pytest.raises(subprocess.CalledProcessError):
+        temporal(addresses, *show, *codec[:3], "Bearer wrong")
+
+    made = subprocess.run(
+        [*COMMAND, "--data", str(data), "--json", "key", "rotate-payload"],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    key = json.loads(made.stdout)["key"]
+    assert not found_in(temporal(addresses, *show), [key])
+    time.sleep(REREAD_SECONDS)
+    follow = ("--name", "follow", "--input", '{"entries": ["nothing of the log"]}')
+    temporal(addresses, "workflow", "signal", "--workflow-id", task, *follow, *codec)
+    stored, opened = temporal(addresses, *show), temporal(addresses, *show, *codec)
+    assert found_in(stored, [key, "nothing of the log"]) == {key}
+    assert found_in(opened, [key, "nothing of the log"]) == {"nothing of the log"}
+    assert up.stop("SIGTERM") == 0
+    assert (data / "codec.token").stat().st_mode & 0o077 == 0
+    assert token not in up.said() + (data / "temporal.log").read_text()

@@ -205,19 +205,22 @@ def test_the_highest_secrecy_refuses_the_whole_file_and_tells_nothing_of_it(mark
     row = ROW | {"title": CANARY, "document_title": CANARY, "secrecy": marking, "due_on": CANARY}
     with pytest.raises(Refused) as refused:
         read_sheet(ROW, row | {"number": "13"})
-    assert (refused.value.code, dict(refused.value.facts)) == ("highest_secrecy", {})
+    assert (refused.value.code, dict(refused.value.facts)) == ("secrecy_forbidden", {"row": 3})
     assert refused.value.__context__ is None
 
 
 def test_the_marking_is_seen_in_a_column_it_strayed_into_and_on_any_sheet() -> None:
     for cells in ([["TUYỆT MẬT"], *sheet(ROW)], [["?", "!"], ["x", "Độ mật: tuyệt mật"]]):
-        with pytest.raises(Refused, match="highest_secrecy"):
+        with pytest.raises(Refused, match="secrecy_forbidden"):
             read_bytes(workbook(cells), "a.xlsx", TODAY)
+    named = workbook(sheet(ROW), lambda book, _: book.add_worksheet("Tuyệt mật"))
+    with pytest.raises(Refused, match=r"^secrecy_forbidden$"):
+        read_bytes(named, "a.xlsx", TODAY)
     hidden = workbook(
         sheet(ROW),
         lambda book, _: (page := book.add_worksheet("B")).write(0, 0, "Tuyệt mật") or page.hide(),
     )
-    with pytest.raises(Refused, match="highest_secrecy"):
+    with pytest.raises(Refused, match="secrecy_forbidden"):
         read_bytes(hidden, "a.xlsx", TODAY)
 
 

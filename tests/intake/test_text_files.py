@@ -151,6 +151,8 @@ def test_the_highest_secrecy_is_refused_wherever_yaml_has_it() -> None:
         ("secrecy: thường", "secrecy: [TUYỆT MẬT]"),
         ("title: Báo cáo", f"title: {CANARY}\n        secrecy: văn bản tuyệt mật"),
         ("documents:", "mark: tuyệt mật\ndocuments:"),
+        ("documents:", "tuyệt mật: x\ndocuments:"),
     ]:
-        found = _refusal(YAML.replace(old, new).encode(), "tasks.yaml")
-        assert found == ("highest_secrecy", {})
+        text = YAML.replace(old, new)
+        line = next(n for n, each in enumerate(text.splitlines(), 1) if "mật" in each.lower())
+        assert _refusal(text.encode(), "tasks.yaml") == ("secrecy_forbidden", {"row": line})

@@ -127,7 +127,7 @@ def test_five_megabytes_in_a_cell_are_reported_without_being_repeated() -> None:
 
 
 def test_a_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 2_000_000)
+    monkeypatch.setattr(archive, "TASKS", archive.Bounds(unpacked=2_000_000))
     file = io.BytesIO(workbook(sheet(ROW)))
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as target:
         target.writestr("xl/media/image1.bin", bytes(3_000_000))

@@ -12,7 +12,7 @@ import pytest
 from domain.attestation import DIFFERENCES
 from domain.attestation import FIELDS as ATTESTATION_FIELDS
 from domain.command import CHANNELS, FIELDS, ITEMS, RATINGS, Kind
-from domain.directory import _FIELDS as DIRECTORY_FIELDS
+from domain.directory import FIELDS as DIRECTORY_FIELDS
 from domain.lifecycle import EVENTS
 from domain.task import Priority, Role, Secrecy, State, Timeliness
 from domain.timetable import RULES
@@ -21,8 +21,8 @@ from messages.sentences import placeholders, sentence
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
-    "activities", "audit", "cli", "domain", "embedded", "gateway", "intake", "samples",
-    "sequencing", "store", "witness", "workflows",
+    "activities", "audit", "cli", "domain", "embedded", "evidence", "gateway", "intake", "samples",
+    "sequencing", "store", "vault", "witness", "workflows",
 )  # fmt: skip
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
 

@@ -82,6 +82,17 @@ def test_nothing_new_means_nothing_to_state(world: World) -> None:
     assert again.arguments["chains"] == 3
 
 
+def test_refusals_alone_are_nothing_to_state(world: World) -> None:
+    task = world.assigned("T-1")
+    signed(world)
+    first = due(world)
+    assert first is not None
+    record(world, first)
+    world.hand_in(world.submission(task, "approve", role="approver"))
+    signed(world)
+    assert due(world) is None
+
+
 async def test_it_is_done_once_an_epoch_by_itself(world: World) -> None:
     world.assigned("T-1")
     signed(world)

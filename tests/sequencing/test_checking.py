@@ -22,7 +22,7 @@ from tests.support.attacking import published as published_files
 from tests.support.attacking import signers_of
 from tests.support.copying import copied
 from tests.support.publishing import Published, published
-from tests.support.world import World, key_of
+from tests.support.world import FOUNDED, World, key_of
 
 
 @pytest.fixture(name="log")
@@ -40,9 +40,10 @@ def _log(database_url: str, tmp_path: Path) -> Iterator[Published]:
 
 
 def checked(log: Published) -> Report:
+    published = log.files.published()
     with log.world.engine.connect() as connection:
         origin = log.world.origin
-        return check_order(NOTHING, connection, log.files, origin, partial(keys_at, origin))
+        return check_order(NOTHING, connection, published, origin, partial(keys_at, origin))
 
 
 def codes(log: Published) -> list[tuple[int, str]]:
@@ -116,8 +117,8 @@ def test_leaves_that_changed_places_give_another_root(log: Published) -> None:
     size = len(log.world.rows())
     tamper(
         log.world,
-        "UPDATE leaf SET idx = -1 WHERE idx = 13",
-        f"UPDATE leaf SET idx = 13 WHERE idx = {size - 1}",
+        f"UPDATE leaf SET idx = -1 WHERE idx = {FOUNDED + 1}",
+        f"UPDATE leaf SET idx = {FOUNDED + 1} WHERE idx = {size - 1}",
         f"UPDATE leaf SET idx = {size - 1} WHERE idx = -1",
     )
     assert (10, "root_differs") in codes(log)
@@ -155,7 +156,9 @@ def test_changed_bytes_of_an_entry_are_named(log: Published) -> None:
         )
     report = checked(log)
     first = report.findings[0]
-    assert (first.code, first.chain, first.seq, first.index) == ("entry_altered", "T-1", 1, 12)
+    assert (first.code, first.chain, first.seq, first.index) == (
+        "entry_altered", "T-1", 1, FOUNDED,
+    )  # fmt: skip
     assert {finding.code for finding in report.findings[1:]} == {"root_differs", "log_forked"}
 
 

@@ -15,9 +15,7 @@ from domain.refusal import Refused
 from domain.replay import Replay
 from sequencing.exporting import Exported, Source, export_log, export_tasks, open_source
 from tests.support.publishing import Published, published
-from tests.support.world import HEADER, World
-
-FOUNDED = 12
+from tests.support.world import FOUNDED, HEADER, World
 
 
 @pytest.fixture(name="log")

@@ -110,11 +110,11 @@ def test_a_checkpoint_is_persisted_only_behind_the_last_and_over_what_is_there(
     log.world.registered("D1-2")
     sequencer = log.sequencer()
     sequencer.place()
-    for size, after in ((15, 13), (15, 0), (16, 14), (15, 15)):
+    for size, after in ((16, 14), (16, 0), (17, 15), (16, 16)):
         with pytest.raises(tree.Outrun), writing(log.world.engine) as connection:
             tree.persist(connection, size, after, b"note")
     with pytest.raises(DBAPIError), writing(log.world.engine) as connection:
-        tree.persist(connection, 14, 14, b"note")
+        tree.persist(connection, 15, 15, b"note")
     log.publish()
     check_sound(log)
 

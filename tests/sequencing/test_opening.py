@@ -18,10 +18,7 @@ from store.engine import writing
 from tests.support.copying import copied
 from tests.support.publishing import Published, published
 from tests.support.soundness import check_published, check_sound
-from tests.support.world import World, _seed, key_of
-
-FOUNDED = 12
-"""How many entries a `World` begins with."""
+from tests.support.world import FOUNDED, World, _seed, key_of
 
 
 @pytest.fixture(name="world")
@@ -263,7 +260,7 @@ def test_a_published_checkpoint_that_is_none_is_named_with_its_path(
     check_sound(log)
 
 
-@pytest.mark.parametrize("change", [(b"\n14\n", b"\n13\n"), (b"\n14\n", b"\n0\n")])
+@pytest.mark.parametrize("change", [(b"\n15\n", b"\n13\n"), (b"\n15\n", b"\n0\n")])
 def test_a_published_checkpoint_that_nobody_signed_is_named(
     log: Published, change: tuple[bytes, bytes]
 ) -> None:

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from fastapi import Request, Response
 from structlog.testing import capture_logs
-from temporalio.client import Client
 
 from audit.checkpoint import parse_checkpoint
 from audit.cosignature import Ed25519Cosigner
@@ -31,6 +30,7 @@ from store import tree
 from tests.support.attacking import policy_of, signers_of
 from tests.support.authority import Answer, Openssl, authority_of, certify, key
 from tests.support.authority import served as authority_served
+from tests.support.clients import connect
 from tests.support.copying import copied
 from tests.support.publishing import Published, published
 from tests.support.running import running
@@ -443,7 +443,7 @@ async def test_a_service_publishes_each_step_in_about_two_seconds_and_the_last_w
     log: Published, temporal_server: TemporalServer
 ) -> None:
     world = log.world
-    client = await Client.connect(temporal_server.address)
+    client = await connect(temporal_server.address)
     settings = Sequencing(log.files.root, log.signing)
     # Of its own queue and its own task: the server is shared by the tests.
     world.assigned("P-1")
@@ -466,7 +466,7 @@ async def test_two_services_on_one_database_publish_one_log(
         world.assigned(f"Q-{number}")
     logs = [published(world, tmp_path / name) for name in ("one", "two")]
     settings = [Sequencing(log.files.root, log.signing) for log in logs]
-    clients = [await Client.connect(temporal_server.address) for _ in logs]
+    clients = [await connect(temporal_server.address) for _ in logs]
     async with (
         running(world, clients[0], sequencing=settings[0], task_queue="publisher-2") as first,
         running(world, clients[1], sequencing=settings[1], task_queue="publisher-2") as second,

@@ -25,9 +25,7 @@ from store.upgrade import upgrade
 from tests.support.publishing import Published, published
 from tests.support.soundness import check_same_line, check_sound
 from tests.support.turning import Plan, Running
-from tests.support.world import HEADER, World
-
-FOUNDED = 12
+from tests.support.world import FOUNDED, HEADER, World
 
 
 @pytest.fixture(name="world")

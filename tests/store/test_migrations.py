@@ -1,16 +1,23 @@
 """The migrations lead to the tables that the code speaks of, on both databases."""
 
+import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from store.engine import open_engine
+import store.upgrade
+from store.engine import open_engine, writing
 from store.schema import metadata
 from store.upgrade import upgrade
+
+MIGRATIONS = Path(store.upgrade.__file__).parent / "migrations"
 
 
 @pytest.fixture
@@ -30,6 +37,28 @@ def test_a_migrated_database_has_the_tables_of_the_schema(engine: Engine) -> Non
 def test_upgrading_again_changes_nothing(engine: Engine) -> None:
     upgrade(engine)
     upgrade(engine)
+
+
+def test_levels_of_secrecy_are_told_of_the_tasks_that_there_are(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for task in ("normal", "top_secret"):
+            snapshot = json.dumps({"secrecy": task})
+            connection.execute(
+                text(
+                    "INSERT INTO task (id, document, lead, state, overdue, seq, snapshot, title)"
+                    " VALUES (:id, 'D', 'snv', 'assigned', false, 1, :snapshot, '')"
+                ),
+                {"id": task, "snapshot": snapshot},
+            )
+    upgrade(engine)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT id, secrecy FROM task")).all()
+    assert {row.id: row.secrecy for row in rows} == {"normal": "normal", "top_secret": "top_secret"}
 
 
 def test_two_services_that_start_at_once_both_find_the_tables(database_url: str) -> None:

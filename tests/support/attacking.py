@@ -46,7 +46,7 @@ from audit.report import Check, Finding
 from audit.tiles import WIDTH, tile_reader
 from domain.instants import format_instant
 from domain.replay import Replay
-from gateway.composing import compose_change
+from gateway.composing import compose_change, prove_enrolment
 from store import ledger
 from store.ledger import Row
 from tests.support.forging import forged, with_bytes
@@ -94,7 +94,10 @@ class Scribe:
         """The founding, and a key for each of these people."""
         self.write(DIRECTORY, "found", {name: spki_of(key) for name, key in FOUNDING.items()})
         for person in people:
-            self.write(DIRECTORY, "enrol", {"person": person, "spki": spki_of(key_of(person))})
+            key = key_of(person)
+            proof = prove_enrolment(self.origin, person, key)
+            enrolment = {"person": person, "spki": spki_of(key), "proof": proof}
+            self.write(DIRECTORY, "enrol", enrolment)
         return self
 
     def step(self, task: str, event: str, person: str, title: str | None = None) -> int:
@@ -119,7 +122,10 @@ class Scribe:
         return self.write(ATTESTATIONS, "heads", stated)
 
     def rotate(self, holder: str, key: PrivateKey) -> int:
-        index = self.write(DIRECTORY, "rotate", {"holder": holder, "spki": spki_of(key)})
+        arguments = {"holder": holder, "spki": spki_of(key)}
+        if holder not in FOUNDING:
+            arguments["proof"] = prove_enrolment(self.origin, holder, key)
+        index = self.write(DIRECTORY, "rotate", arguments)
         self.keys[holder] = key
         return index
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy.engine import make_url
-from temporalio.client import Client
 
 from activities.recorder import Probe
 from activities.signing import LogKeys
+from tests.support.clients import connect
 from tests.support.world import key_of
 from worker import Settings, service
 
@@ -85,7 +85,7 @@ async def main(plan: Plan) -> None:
     settings = Settings(
         plan.database_url, keys, door_port=plan.door_port, takeover=timedelta(seconds=1)
     )
-    client = await Client.connect(plan.address)
+    client = await connect(plan.address)
     async with service(settings, client, probe=probe_of(plan)):
         await asyncio.to_thread(Path(plan.ready).touch)
         await asyncio.Event().wait()

@@ -17,6 +17,7 @@ from random import randrange
 from temporalio.common import SearchAttributeKey
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
+from tests.support.clients import TEST_CONVERTER
 from tests.support.processes import DidNotStart, dying_with_us, stop, wait_until_ready
 
 SEARCH_ATTRIBUTES: Mapping[str, str] = {
@@ -155,6 +156,7 @@ async def time_skipping_environment() -> AsyncIterator[WorkflowEnvironment]:
     }
     async with await WorkflowEnvironment.start_time_skipping_v2(
         # Time passes as usual until a test skips some of it.
+        data_converter=TEST_CONVERTER,
         ts_config=TimeSkippingConfig(enabled=False),
         dev_server_existing_path=str(find_temporal()),
         dev_server_extra_args=[

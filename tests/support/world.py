@@ -28,26 +28,39 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
+from activities.evidence import Missing, nothing_missing
 from activities.folding import header_of
 from activities.queue import RecorderQueue
 from activities.recorder import Attest, Handed, Recorded, Recorder, Timeout
+from activities.sealing import Vault
 from activities.signing import CheckpointKeys, LogKeys
 from activities.stamping import Stamper
 from audit.keys import PrivateKey, private_key
 from audit.submission import Submission
 from domain.calendars import load
+from domain.instants import format_instant
 from domain.refusal import Refused
 from domain.task import Task
-from gateway.composing import Signer, compose, compose_attestation, compose_change
+from gateway.composing import (
+    Signer,
+    compose,
+    compose_attestation,
+    compose_change,
+    prove_enrolment,
+)
 from gateway.door import Door
 from store import ledger
 from store.engine import open_engine
 from store.ledger import Row
 from store.upgrade import upgrade
+from vault.keys import ReadingKey, reading_key
 
 ORIGIN = "dondoc.example/log"
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 """A Monday, 09:00 in Việt Nam, with nothing unusual about its weeks."""
+
+FOREVER = datetime(2020, 1, 1, tzinfo=UTC)
+"""Since when people hold their roles: before any test begins."""
 
 AGENCIES = {
     "vp": ("Văn phòng", "Office"),
@@ -67,6 +80,9 @@ PEOPLE = {
     "other_officer": ("sxd.officer", "sxd", "officer"),
     "other_approver": ("sxd.approver", "sxd", "approver"),
 }
+
+FOUNDED = 1 + len(AGENCIES) + 1 + len({person for person, _, _ in PEOPLE.values()})
+"""Entries of a new world: the founding, each agency, all people in one, and a key for each."""
 
 HEADER: Mapping[str, Any] = {
     "document": "D1",
@@ -96,6 +112,15 @@ def pq_key_of(name: str) -> PrivateKey:
     return PrivateKey(MLDSA44PrivateKey.from_seed_bytes(_seed(name)))
 
 
+def vault_key() -> ReadingKey:
+    """The key that opens the vault of every test's log."""
+    return reading_key(_seed("vault"))
+
+
+def vault() -> Vault:
+    return Vault(vault_key().recipient)
+
+
 def _seed(name: str) -> bytes:
     return hashlib.sha256(f"test key of {name}".encode()).digest()
 
@@ -112,6 +137,23 @@ FOUNDING = {
 def spki_of(key: PrivateKey) -> str:
     """A public key as the directory's arguments spell it."""
     return base64.b64encode(key.public.spki).decode()
+
+
+def person_of(person: str, *roles: tuple[str, str], **more: Any) -> dict[str, Any]:
+    """A person as `add_people` takes one, cleared for everything; the roles, (agency, role), are
+    held for good.
+    """
+    return {
+        "person": person,
+        "title_vi": "Cán bộ",
+        "title_en": "Officer",
+        "clearance": "top_secret",
+        "roles": [
+            {"agency": agency, "role": role, "from": format_instant(FOREVER), "until": None}
+            for agency, role in roles
+        ],
+        **more,
+    }
 
 
 def chance(seed: str) -> Callable[[int], bytes]:
@@ -141,7 +183,9 @@ class World:
         upgrade(self.engine)
         # What a test puts in here the service finds, as a key file that appears while it runs.
         self.kept: dict[str, PrivateKey] = {}
-        self.keys = LogKeys(origin, key_of("log"), key_of("clock"), key_of("door"), self.kept.get)
+        self.keys = LogKeys(
+            origin, key_of("log"), key_of("clock"), key_of("door"), self.kept.get, vault()
+        )
         self.checkpoint_keys = CheckpointKeys(
             origin,
             Ed25519PrivateKey.from_private_bytes(_seed("checkpoint")),
@@ -167,10 +211,15 @@ class World:
         """A recorder on the same log with nothing cached: what a restart, or a second one, has."""
         return Recorder(self.engine, self.keys, self.calendar, lambda: self.now)
 
-    def door(self, queue: RecorderQueue, now: Callable[[], datetime] | None = None) -> Door:
+    def door(
+        self,
+        queue: RecorderQueue,
+        now: Callable[[], datetime] | None = None,
+        missing: Missing = nothing_missing,
+    ) -> Door:
         """A door of this log, whose watch is the world's unless another is given."""
         stamper = Stamper(self.keys, self.recorder.known_directory)
-        return Door(queue, stamper, now or (lambda: self.now))
+        return Door(queue, stamper, now or (lambda: self.now), missing=missing)
 
     def forward(self, **delta: float) -> None:
         """Move the clock on: ``forward(days=3, hours=2)``."""
@@ -241,10 +290,26 @@ class World:
         """
         if holder in {"log", "clock", "door"}:
             self.kept[key.public.id] = key
-        recorded = self.change("rotate", {"holder": holder, "spki": spki_of(key)})
+        proof = {} if holder in FOUNDING else {"proof": self.proof(holder, key)}
+        recorded = self.change("rotate", {"holder": holder, "spki": spki_of(key), **proof})
         if holder == "administrator":
             self.administrator = Signer(key, "log", "administrator")
         return recorded
+
+    def add_people(self, *people: Mapping[str, Any]) -> Recorded:
+        """Bring people into the directory, by the arguments of `person_of`. Raises Refused."""
+        return self.change("add_people", {"people": list(people)})
+
+    def enrol(self, person: str, key: PrivateKey, **more: Any) -> Recorded:
+        """Give a person of the directory a key. Raises Refused."""
+        proof = self.proof(person, key)
+        return self.change(
+            "enrol", {"person": person, "spki": spki_of(key), "proof": proof, **more}
+        )
+
+    def proof(self, person: str, key: PrivateKey) -> str:
+        """That the person has the private half of the key."""
+        return prove_enrolment(self.origin, person, key)
 
     def revoke(
         self, key: PrivateKey, reason: str = "compromised", since: int | None = None
@@ -302,18 +367,15 @@ class World:
             return
         self.change("found", self.founding)
         for agency, (name_vi, name_en) in AGENCIES.items():
-            self.change("add_agency", {"agency": agency, "name_vi": name_vi, "name_en": name_en})
+            self.change("add_agency", {
+                "agency": agency, "name_vi": name_vi, "name_en": name_en, "parent": None,
+            })  # fmt: skip
         held: dict[str, list[tuple[str, str]]] = {}
         for person, agency, role in PEOPLE.values():
             held.setdefault(person, []).append((agency, role))
-        for person, roles in held.items():
-            self.change("enrol", {
-                "person": person,
-                "spki": spki_of(key_of(person)),
-                "roles": [{"agency": agency, "role": role} for agency, role in roles],
-                "title_vi": "Cán bộ",
-                "title_en": "Officer",
-            })  # fmt: skip
+        self.add_people(*(person_of(person, *roles) for person, roles in held.items()))
+        for person in held:
+            self.enrol(person, key_of(person))
 
 
 def _accepted(answer: Recorded | Refused) -> Recorded:

@@ -10,7 +10,6 @@ from sqlalchemy import delete, insert, update
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client
 
 from activities.rebuilding import rebuild
 from domain.snapshot import format_task
@@ -20,6 +19,7 @@ from gateway.rehydration import rehydrate
 from store import queries, schema
 from store.engine import writing
 from store.schema import READ_MODEL
+from tests.support.clients import connect
 from tests.support.histories import assigned
 from tests.support.running import Running, running
 from tests.support.temporal import TemporalServer, start_server
@@ -37,7 +37,7 @@ def server(tmp_path: Path) -> Iterator[TemporalServer]:
 @pytest.fixture
 async def service(server: TemporalServer, tmp_path: Path) -> AsyncIterator[Running]:
     world = World(f"sqlite:///{tmp_path / 'log.sqlite'}", start=datetime.now(UTC))
-    client = await Client.connect(server.address)
+    client = await connect(server.address)
     async with running(world, client, takeover=timedelta(seconds=1)) as started:
         yield started
     world.close()
@@ -89,7 +89,7 @@ async def test_a_note_is_struck_whoever_told_the_workflow(
     world = World(f"sqlite:///{tmp_path / 'log.sqlite'}", start=datetime.now(UTC))
     today = world.now.date().isoformat()
     task = world.registered("T-1", issued_on=today, due_on=None)
-    client = await Client.connect(server.address)
+    client = await connect(server.address)
     driver = Driver(client, world.engine, world.recorder.directory, TASK_QUEUE)
     await driver.drive([task.id])
     await driver.drained()

@@ -9,6 +9,7 @@ from activities.stamping import Stamper
 from audit.entry import open_command, parse_entry
 from audit.submission import format_submission
 from domain.task import State
+from tests.support.clients import connect
 from tests.support.histories import assigned
 from tests.support.running import SkippingClock, running
 from tests.support.temporal import start_server
@@ -23,7 +24,7 @@ async def test_a_command_stamped_in_time_is_in_time_when_the_workers_come_back_a
     world = World(f"sqlite:///{tmp_path / 'log.sqlite'}", start=datetime.now(UTC))
     server = start_server(tmp_path / "temporal")
     try:
-        await _confirmed_while_down(world, await Client.connect(server.address))
+        await _confirmed_while_down(world, await connect(server.address))
     finally:
         server.stop()
         world.close()

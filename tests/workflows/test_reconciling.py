@@ -26,6 +26,7 @@ from gateway.reconciling import Repaired, Scene, reconcile, repair
 from gateway.watching import reconcile_once
 from store import queries, tree
 from store.engine import writing
+from tests.support.clients import connect
 from tests.support.histories import assigned
 from tests.support.running import Running, running
 from tests.support.temporal import TemporalServer, start_server
@@ -100,7 +101,7 @@ def kinds(result: Reconciled) -> list[tuple[str, str]]:
 @pytest.fixture
 async def bench(server: TemporalServer, database_url: str) -> AsyncIterator[Bench]:
     world = World(database_url, start=datetime.now(UTC))
-    client = await Client.connect(server.address)
+    client = await connect(server.address)
     async with running(world, client, takeover=timedelta(seconds=1)) as started:
         task = await assigned(started)
         await started.follow(task)
@@ -414,7 +415,7 @@ async def test_a_result_is_recorded_and_each_difference_is_an_alarm(bench: Bench
 
 async def test_the_service_reconciles_by_itself(server: TemporalServer, tmp_path: Path) -> None:
     world = World(f"sqlite:///{tmp_path / 'log.sqlite'}", start=datetime.now(UTC))
-    client = await Client.connect(server.address)
+    client = await connect(server.address)
     every = timedelta(seconds=1)
     async with running(world, client, reconcile_every=every) as service:
         await service.follow(await assigned(service))

@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
+from tests.support.clients import TEST_CONVERTER
 from tests.support.histories import DIRECTORY, SCENARIOS, play
 from worker import workflow_runner
 from workflows.task import TaskWorkflow
@@ -22,7 +23,9 @@ def test_every_scenario_has_a_recorded_history() -> None:
 async def test_a_recorded_history_replays(file: Path) -> None:
     recorded = await asyncio.to_thread(file.read_text, encoding="utf-8")
     history = WorkflowHistory.from_json("T-1", recorded)
-    replayer = Replayer(workflows=[TaskWorkflow], workflow_runner=workflow_runner())
+    replayer = Replayer(
+        workflows=[TaskWorkflow], workflow_runner=workflow_runner(), data_converter=TEST_CONVERTER
+    )
     result = await replayer.replay_workflow(history)
     assert result.replay_failure is None
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
-from temporalio.converter import DataConverter
 from temporalio.testing import WorkflowEnvironment
 
 from audit.keys import PrivateKey
@@ -62,7 +61,8 @@ async def looks(service: Running, task: Task) -> list[int]:
 async def told(service: Running, task: Task) -> TaskStart:
     """What the task's present run was started with."""
     started = (await runs(service, task))[-1].events[0].workflow_execution_started_event_attributes
-    values = await DataConverter.default.decode(started.input.payloads, [TaskStart])
+    converter = service.service.client.data_converter
+    values = await converter.decode(started.input.payloads, [TaskStart])
     start = values[0]
     assert isinstance(start, TaskStart)
     return start

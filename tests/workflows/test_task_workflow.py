@@ -1,5 +1,6 @@
 """The workflow of a task on a real Temporal server, its clock moved on where time must pass."""
 
+import base64
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from audit.submission import format_submission
 from domain.instants import parse_instant
 from domain.refusal import Refused
 from domain.task import State, Task, Timeliness
+from tests.support.canary import Canary
 from tests.support.histories import assigned, begun, past
 from tests.support.running import Running, running
 from tests.support.world import HEADER, World, key_of
@@ -128,6 +130,54 @@ async def test_a_refusal_comes_back_through_temporal_with_its_reason(service: Ru
     cause = failure.value.cause
     assert isinstance(cause, ApplicationError)
     assert cause.message == "wrong_state"
+
+
+async def test_what_names_the_highest_secrecy_is_turned_down_before_the_history_has_it(
+    service: Running,
+) -> None:
+    task = await assigned(service)
+    await service.follow(task)
+    canary = Canary("through Temporal")
+    body = f'{{"secrecy": "tuyệt mật", "title": "{canary.words}"}}'
+    carried = base64.b64encode(body.encode()).decode()
+    handle = service.handle(task)
+    for text in (body, f'{{"command": {{"payload": "{carried}"}}}}'):
+        with pytest.raises(WorkflowUpdateFailedError) as failure:
+            await handle.execute_update("submit", Submit(text))
+        cause = failure.value.cause
+        assert isinstance(cause, ApplicationError)
+        assert cause.message == "secrecy_forbidden"
+    events = [event async for event in handle.fetch_history_events()]
+    assert not canary.in_bytes(b"".join(event.SerializeToString() for event in events))
+    assert len(service.world.chain(task.id)) == 2
+
+
+async def test_words_of_a_protected_task_do_not_pass_through_temporal(service: Running) -> None:
+    task = await assigned(service, secrecy="secret")
+    await service.follow(task)
+    service.world.now = service.clock()
+    canary, handle = Canary("words through Temporal"), service.handle(task)
+    submission = service.world.submission(task, "dispute", {"reason": canary.words}, role="officer")
+    text = format_submission(submission).decode()
+    with pytest.raises(WorkflowUpdateFailedError) as failure:
+        await handle.execute_update("submit", Submit(text))
+    cause = failure.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert cause.message == "words_by_door_only"
+    events = [event async for event in handle.fetch_history_events()]
+    assert not canary.in_bytes(b"".join(event.SerializeToString() for event in events))
+    # A signal is in the history before anybody can look at it; it is not recorded, either.
+    await handle.signal("submit_signal", Submit(text))
+    plain = service.world.submission(task, "confirm", role="officer")
+    done = await handle.execute_update(
+        "submit", Submit(format_submission(plain).decode()), result_type=Answer
+    )
+    assert done.snapshot is not None
+    assert (done.snapshot["state"], len(service.world.chain(task.id))) == ("confirmed", 3)
+    task = await service.do(
+        await service.known(task), "dispute", {"reason": canary.words}, role="officer"
+    )
+    await service.follow(task)
 
 
 async def test_garbage_and_forged_entries_in_a_signal_change_nothing(service: Running) -> None:
