@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from audit.extracting import single_file
 from audit.receipt import GRACE
 from cli import status
 from cli.main import main
+from store import queries
 from store.engine import writing
 from tests.cli.shell import Make, Shell, open_door
 from tests.support.authority import authority_of, certify, key
@@ -280,6 +281,24 @@ def test_a_command_that_never_reached_the_log_leaves_no_receipt(
         assert "Traceback" not in shell.complained
     assert not shell.home.receipts.exists()
     assert len(shell.world.chain(task.id)) == 2
+
+
+def test_a_log_that_grows_while_it_is_verified_raises_no_alarm(
+    kept: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read stands still; what everybody can see goes on."""
+    grown = []
+    shown_tasks = queries.shown_tasks
+
+    def meanwhile(connection: Connection) -> object:
+        kept.world.assigned("T-99")
+        log_of(kept).publish()
+        grown.append(len(kept.world.rows()))
+        return shown_tasks(connection)
+
+    monkeypatch.setattr(queries, "shown_tasks", meanwhile)
+    assert kept("audit", "verify") == 0, kept.complained + kept.said
+    assert len(grown) == 1
 
 
 def test_the_newest_checkpoint_and_the_verifier_are_printed_to_the_letter(kept: Shell) -> None:

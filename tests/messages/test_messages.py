@@ -2,6 +2,7 @@
 
 import ast
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -230,3 +231,12 @@ def test_the_time_left_has_two_units() -> None:
     assert texts.time_left(timedelta(days=2, hours=3, minutes=4)) == "còn 2 ngày 3 giờ"
     assert texts.time_left(timedelta(hours=-3, minutes=-4)) == "quá 3 giờ 4 phút"
     assert Texts("en").time_left(timedelta(minutes=9)) == "9 min left"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_stands_in_two_files(language: str) -> None:
+    """The second would quietly take the place of the first. Importing has words of its own."""
+    found = sorted((ROOT / "messages" / language).glob("*.toml"))
+    files = [file for file in found if file.stem not in {"intake", "people"}]
+    codes = [code for file in files for code in tomllib.loads(file.read_text(encoding="utf-8"))]
+    assert sorted(code for code, number in Counter(codes).items() if number > 1) == []
