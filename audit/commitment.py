@@ -40,7 +40,10 @@ class Opening:
 
 def is_commitment(value: object) -> bool:
     """Whether ``value`` has the form of a commitment."""
-    return isinstance(value, str) and _FORM.fullmatch(value) is not None
+    # Most fields are seen at once to be none.
+    return (
+        isinstance(value, str) and value.startswith(_PREFIX) and _FORM.fullmatch(value) is not None
+    )
 
 
 def format_opening(opening: Opening) -> dict[str, Json]:

@@ -39,12 +39,16 @@ class Envelope(NamedTuple):
 
     @property
     def signed_bytes(self) -> bytes:
-        """`pae` under our payload type, whose part is always the same."""
-        return b"%b%d %b" % (_BEFORE_LENGTH, len(self.payload), self.payload)
+        return signed_bytes(self.payload)
 
     def verify(self, key: PublicKey) -> bool:
         """Whether ``key`` signed this payload under our payload type."""
         return self.keyid == key.id and key.verify(self.signature, self.signed_bytes)
+
+
+def signed_bytes(payload: bytes) -> bytes:
+    """`pae` under our payload type, whose part is always the same."""
+    return b"%b%d %b" % (_BEFORE_LENGTH, len(payload), payload)
 
 
 def pae(payload_type: str, body: bytes) -> bytes:
@@ -87,11 +91,7 @@ def parse_envelope(value: Json) -> Envelope:
 
 def decode_signature(text: Json) -> bytes:
     """A signature of a length that some key of ours makes. Raises Malformed."""
-    return sized_signature(decode_base64(text))
-
-
-def sized_signature(raw: bytes) -> bytes:
-    """``raw``, if it is as long as a signature can be. Raises Malformed."""
+    raw = decode_base64(text)
     if not _MIN_SIGNATURE_BYTES <= len(raw) <= _MAX_SIGNATURE_BYTES:
         raise Malformed("signature_length")
     return raw
@@ -102,16 +102,9 @@ def decode_base64(text: Json) -> bytes:
     if not isinstance(text, str):
         raise Malformed("base64")
     try:
-        return decode_written(text.encode("ascii"))
-    except UnicodeEncodeError as error:
-        raise Malformed("base64") from error
-
-
-def decode_written(written: bytes) -> bytes:
-    """The same of its ASCII bytes."""
-    try:
+        written = text.encode("ascii")
         data = binascii.a2b_base64(written, strict_mode=True)
-    except binascii.Error as error:
+    except ValueError as error:  # or its subclasses, binascii.Error and UnicodeEncodeError
         raise Malformed("base64") from error
     # The bits that the last character has too many of may be anything for the decoder, and it
     # takes a lone "=" behind whole groups of four.

@@ -29,19 +29,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Any, Protocol
 
 from audit.canonical import Json
 from audit.commitment import Opening, is_commitment
 from audit.entry import (
     NO_PREVIOUS,
-    Entry,
-    Statement,
     header_of,
     leaf_hash,
-    open_command,
-    open_record,
-    parse_entry,
+    read_command,
+    read_record,
+    signed_bytes,
+    unpack_entry,
 )
 from audit.keyring import ATTESTATIONS, DIRECTORY, Change, Holder, Keyring, Purpose, read_change
 from audit.keys import PublicKey
@@ -136,26 +135,19 @@ class _Broken(Exception):
 class _Last:
     """What the next entry of a chain must follow on."""
 
-    seq: int
-    leaf: str
     header: str
-    to: Json
-    recorded_at: str
+    seq: int = 0
+    leaf: str = NO_PREVIOUS
+    to: Json = None
+    recorded_at: str = ""
 
 
-class _Opened(NamedTuple):
-    """An entry with both statements read, once its signatures are known to be good."""
-
-    chain: str
-    command: Statement
-    record: Statement
-    digest: str
-    holder: Holder
-    change: Change
-
-    @property
-    def arguments(self) -> Mapping[str, Json]:
-        return _arguments(self.command)
+_Predicate = Mapping[str, Any]
+_Signed = tuple[str, str, _Predicate, _Predicate, Change]
+"""What an entry says once its signatures are known to be good: the chain and the digest of its
+header, the predicates of command and record, and what becomes of the keys. A plain tuple, since one
+is made for every entry.
+"""
 
 
 class Run:
@@ -288,68 +280,65 @@ class Run:
         self, data: bytes, leaf: str, stored: Stored | None, index: int | None, *, counted: bool
     ) -> None:
         """All checks, in their order."""
-        opened = self._check_signed(data)
+        chain, header, command, record, change = self._check_signed(data)
+        seq = record["seq"]
         if stored is not None:
-            _check_columns(stored, opened, data)
-        record, chain = opened.record, opened.chain
+            _check_columns(stored, chain, command, record, data)
         last = self._last.get(chain)
-        predicate = record.predicate
-        _check_chain(chain, opened, last)
-        seq = predicate["seq"]
+        if last is None:
+            last = _Last(header_of(command))
+        _check_chain(chain, header, record, last)
         if counted:  # else another run looks for repetitions in this chain
-            self._commands.add(opened.command.predicate["id"], chain, seq, leaf, index)
+            self._commands.add(command["id"], chain, seq, leaf, index)
         if self._openings is not None:
-            self._check_openings(leaf, opened)
+            self._check_openings(self._openings, leaf, command["arguments"])
         if self._judge is not None:
-            self._check_rules(self._judge, leaf, opened)
-        if opened.change:
-            self.keyring.follow(opened.change)
-        self._last[chain] = _Last(
-            seq, leaf, record.subject.digest, predicate["to"], predicate["recorded_at"]
-        )
+            self._check_rules(self._judge, chain, header, leaf, command, record)
+        if change:
+            self.keyring.follow(change)
+        if not last.seq:
+            self._last[chain] = last
+        last.seq, last.leaf = seq, leaf
+        last.to, last.recorded_at = record["to"], record["recorded_at"]
 
-    def _check_signed(self, data: bytes) -> _Opened:
-        """Checks 1 to 4: all that can be said of an entry by itself."""
-        entry = parse_entry(data)
-        log_key = self.keyring.log_key or self._anchors.log_key or _log_key_founded(entry)
-        if not entry.record.verify(log_key):
+    def _check_signed(self, data: bytes) -> _Signed:
+        """Checks 1 to 4: all that can be said of an entry by itself.
+
+        A statement is read only after its signature is known to be good.
+        """
+        payload, key, signature, recorded, log_key, log_signature = unpack_entry(data)
+        present = self.keyring.log_key
+        log = present or self._anchors.log_key or _log_key_founded(payload)
+        if log_key != log.id or not log.verify(log_signature, signed_bytes(recorded)):
             raise _Broken(Check.RECORD_SIGNATURE, "record_signature_wrong")
-        record = open_record(entry.record)
+        record_name, record_header, record = read_record(recorded)
         if type(self._seq) is not int or not self._seq:
-            self._seq = _seq(record)
-        opened = self._open(entry, record, log_key)
-        self._check_binding(opened)
-        return opened
-
-    def _open(self, entry: Entry, record: Statement, log_key: PublicKey) -> _Opened:
-        """Check 3. A statement is read only after its signature is known to be good."""
-        envelope, received_at = entry.command, record.predicate["received_at"]
-        signed = envelope.signed_bytes
+            self._seq = record["seq"]
+        signed = signed_bytes(payload)
         digest = hashlib.sha256(signed).hexdigest()
-        if self.keyring.founded:
-            holder = self._holder(envelope.keyid, received_at)
+        if present:
+            holder = self._holder(key, record["received_at"])
         else:
             # The first entry of a log brings its own key. That the log's key vouches for it is
             # all there is to say for it: so it must be the very command that the record names.
-            if record.predicate["command"] != digest:
+            if record["command"] != digest:
                 raise _Broken(Check.BINDING, "command_not_as_recorded")
-            holder = self._founder(open_command(envelope), record, log_key)
-        if envelope.keyid != holder.key.id or not holder.key.verify(envelope.signature, signed):
+            holder = self._founder(payload, record, log)
+        if key != holder.key.id or not holder.key.verify(signature, signed):
             detail = f"key of {holder.name}"
             raise _Broken(Check.COMMAND_SIGNATURE, "command_signature_wrong", detail)
-        command = open_command(envelope)
-        chain, event = command.subject.name, command.predicate["event"]
-        if not holder.may_sign(chain, event):
-            detail = f"{holder.purpose} key of {holder.name}, event {event}"
+        name, header, command = read_command(payload)
+        if not holder.may_sign(name, command["event"]):
+            detail = f"{holder.purpose} key of {holder.name}, event {command['event']}"
             raise _Broken(Check.COMMAND_SIGNATURE, "key_of_other_purpose", detail)
-        change: Change = ()
-        if chain == DIRECTORY:
-            change = self._change(event, _arguments(command), received_at)
-        return _Opened(chain.removeprefix(_TASK_PREFIX), command, record, digest, holder, change)
+        change = self._change(command, record) if name == DIRECTORY else ()
+        same_subject = name == record_name and header == record_header
+        self._check_binding(name, command, record, digest, holder, same_subject=same_subject)
+        return name.removeprefix(_TASK_PREFIX), header, command, record, change
 
-    def _change(self, event: str, arguments: Mapping[str, Json], received_at: str) -> Change:
+    def _change(self, command: _Predicate, record: _Predicate) -> Change:
         try:
-            return self.keyring.check(event, arguments, received_at)
+            return self.keyring.check(command["event"], command["arguments"], record["received_at"])
         except Malformed as error:
             raise _Broken(Check.COMMAND_SIGNATURE, error.code, error.detail) from error
 
@@ -364,15 +353,16 @@ class Run:
             raise _Broken(Check.COMMAND_SIGNATURE, "certificate_expired", detail)
         return holder
 
-    def _founder(self, command: Statement, record: Statement, log_key: PublicKey) -> Holder:
-        if command.subject.name != DIRECTORY:
+    def _founder(self, payload: bytes, record: _Predicate, log_key: PublicKey) -> Holder:
+        name, _, command = read_command(payload)
+        if name != DIRECTORY:
             detail = "no directory entry before"
             raise _Broken(Check.COMMAND_SIGNATURE, "log_not_founded", detail)
-        if _seq(record) != 1:
+        if record["seq"] != 1:
             # Without its first entry the directory has no key that could sign the others.
             detail = "the directory's first"
             raise _Broken(Check.CHAIN, "entry_missing", detail, missing=(1, ""))
-        holders = _founded(command)
+        holders = _founded(name, command)
         founding = self._anchors.founding
         if founding is not None and header_of(command) != founding:
             raise _Broken(Check.COMMAND_SIGNATURE, "founding_differs")
@@ -387,35 +377,41 @@ class Run:
         name = self.keyring.name(key)
         return f"key {key[:16]}{' of ' if name else ''}{name}{reason}"
 
-    def _check_binding(self, opened: _Opened) -> None:
-        command, record = opened.command.predicate, opened.record.predicate
-        subject, origin = opened.command.subject, self._anchors.origin
-        name = subject.name
+    def _check_binding(
+        self,
+        name: str,
+        command: _Predicate,
+        record: _Predicate,
+        digest: str,
+        holder: Holder,
+        *,
+        same_subject: bool,
+    ) -> None:
+        origin = self._anchors.origin
         if name in _NO_TASKS or not (name.startswith(_TASK_PREFIX) or name in ABOUT_THE_LOG):
             code = "subject_unknown"
-        elif record["command"] != opened.digest:
+        elif record["command"] != digest:
             code = "command_not_as_recorded"
-        elif subject != opened.record.subject:
+        elif not same_subject:
             code = "subject_differs"
         elif command["log"] != origin or record["log"] != origin:
             code = "other_log"
-        elif command["key"] != opened.holder.key.id:
+        elif command["key"] != holder.key.id:
             code = "key_differs"
-        elif record["person"] != opened.holder.name:
+        elif record["person"] != holder.name:
             code = "person_differs"
         else:
             return
         detail = f"these are the bytes of {name} entry {record['seq']}"
         raise _Broken(Check.BINDING, code, detail)
 
-    def _check_openings(self, leaf: str, opened: _Opened) -> None:
-        assert self._openings is not None  # noqa: S101 - `_check` asked
+    def _check_openings(self, openings: Openings, leaf: str, arguments: _Predicate) -> None:
         try:
-            found = self._openings(leaf)
+            found = openings(leaf)
         except (TypeError, ValueError) as error:  # nothing guards what stands beside the log
             raise _Broken(Check.OPENINGS, "opening_unreadable", str(error)) from error
-        arguments = opened.command.predicate["arguments"]
-        if not arguments and not found:
+        if not found:
+            self._erased += sum(map(is_commitment, arguments.values()))
             return
         commitments = {field: text for field, text in arguments.items() if is_commitment(text)}
         for field, opening in found.items():
@@ -426,10 +422,17 @@ class Run:
         self._opened += len(found)
         self._erased += len(commitments) - len(found)
 
-    def _check_rules(self, judge: Judge, leaf: str, opened: _Opened) -> None:
-        header = opened.command.subject.digest
+    def _check_rules(
+        self,
+        judge: Judge,
+        chain: str,
+        header: str,
+        leaf: str,
+        command: _Predicate,
+        record: _Predicate,
+    ) -> None:
         try:
-            judge(opened.chain, header, leaf, opened.command.predicate, opened.record.predicate)
+            judge(chain, header, leaf, command, record)
         except Exception as error:  # whatever a judge trips over in a stranger's entry is a finding
             code = getattr(error, "code", None)
             known = code if isinstance(code, str) else "judge_failed"
@@ -442,47 +445,46 @@ class Run:
             self._broken[finding.chain] = replace(finding, code="entry_out_of_order", leaf=leaf)
 
 
-def _check_chain(chain: str, opened: _Opened, last: _Last | None) -> None:
+def _check_chain(chain: str, header: str, record: _Predicate, last: _Last) -> None:
     """Check 5: the entry hangs on the one before it."""
-    record = opened.record.predicate
-    seq, expected = record["seq"], last.seq + 1 if last else 1
+    seq, expected = record["seq"], last.seq + 1
     if seq > expected:
         detail = f"entry {seq} stands where {expected} should"
-        leaf = opened.record.text("prev") if seq == expected + 1 else ""
+        leaf = record["prev"] if seq == expected + 1 else ""
         raise _Broken(Check.CHAIN, "entry_missing", detail, missing=(expected, leaf))
     if seq < expected:
         raise _Broken(Check.CHAIN, "entry_repeated", f"entry {expected} should stand here")
-    if record["prev"] != (last.leaf if last else NO_PREVIOUS):
+    if record["prev"] != last.leaf:
         raise _Broken(Check.CHAIN, "prev_differs", "it does not hang on the entry before it")
-    before = last.to if last and chain not in ABOUT_THE_LOG else None
+    before = None if chain in ABOUT_THE_LOG else last.to
     if record["from"] != before:
         raise _Broken(Check.CHAIN, "from_differs", f"{record['from']}, it was {before}")
-    header = last.header if last else header_of(opened.command)
-    if opened.command.subject.digest != header:
+    if header != last.header:
         raise _Broken(Check.CHAIN, "header_differs", "the chain began with another header")
     # Instants have one width, so that the order of the text is that of time.
     received, recorded = record["received_at"], record["recorded_at"]
     if received > recorded:
         detail = f"received {received}, recorded {recorded}"
         raise _Broken(Check.CHAIN, "recorded_before_received", detail)
-    if last and recorded < last.recorded_at:
+    if recorded < last.recorded_at:
         detail = f"recorded {recorded}, the entry before {last.recorded_at}"
         raise _Broken(Check.CHAIN, "recorded_before_previous", detail)
 
 
-def _check_columns(stored: Stored, opened: _Opened, data: bytes) -> None:
+def _check_columns(
+    stored: Stored, chain: str, command: _Predicate, record: _Predicate, data: bytes
+) -> None:
     """What the database says about an entry is what its bytes say."""
-    record = opened.record.predicate
     pairs: tuple[tuple[str, object, object], ...] = (
-        ("stored_chain_differs", stored.chain, opened.chain),
+        ("stored_chain_differs", stored.chain, chain),
         ("stored_seq_differs", stored.seq, record["seq"]),
         ("stored_prev_differs", stored.prev, record["prev"]),
-        ("stored_command_differs", stored.command, opened.command.predicate["id"]),
+        ("stored_command_differs", stored.command, command["id"]),
         ("stored_leaf_differs", stored.leaf, leaf_hash(data)),
     )
     for code, found, expected in pairs:
         if found != expected:
-            detail = f"these are the bytes of {opened.chain} entry {record['seq']}"
+            detail = f"these are the bytes of {chain} entry {record['seq']}"
             raise _Broken(Check.BINDING, code, detail)
 
 
@@ -497,33 +499,24 @@ def _stored_bytes(stored: Stored) -> bytes:
     return bytes(stored.data)
 
 
-def _log_key_founded(entry: Entry) -> PublicKey:
+def _log_key_founded(payload: bytes) -> PublicKey:
     """The log's key as a founding names it, when nothing but the founding's digest is trusted.
 
     Nothing is believed yet: `Run._founder` holds the founding against the digest afterwards.
     """
     try:
-        return _founded(open_command(entry.command))[Purpose.LOG].key
+        name, _, command = read_command(payload)
+        return _founded(name, command)[Purpose.LOG].key
     except Malformed as error:
         raise _Broken(Check.RECORD_SIGNATURE, "log_not_founded", error.code) from error
 
 
-def _founded(command: Statement) -> Mapping[str, Holder]:
+def _founded(name: str, command: _Predicate) -> Mapping[str, Holder]:
     """The holders, by name, of the keys that a founding names. Raises Malformed."""
-    if command.subject.name != DIRECTORY or command.predicate["event"] != "found":
+    if name != DIRECTORY or command["event"] != "found":
         raise Malformed("log_not_founded", "the first entry is no founding")
-    change = read_change("found", _arguments(command), "", "")
+    change = read_change("found", command["arguments"], "", "")
     return {holder.name: holder for holder in change} if isinstance(change, tuple) else {}
-
-
-def _arguments(command: Statement) -> Mapping[str, Json]:
-    arguments = command.predicate["arguments"]
-    return arguments if isinstance(arguments, dict) else {}
-
-
-def _seq(record: Statement) -> int:
-    seq = record.predicate["seq"]
-    return seq if isinstance(seq, int) else 0
 
 
 def _opens(opening: Opening, commitment: str) -> bool:

@@ -39,17 +39,17 @@ complete and signed, stands in ``tests/audit/example.json``.
 import binascii
 import hashlib
 import re
+from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from audit.canonical import JsonLike, canonical, parse, written
+from audit.canonical import Json, JsonLike, canonical, parse, written
 from audit.dsse import (
     PAYLOAD_TYPE,
     Envelope,
-    decode_written,
     format_envelope,
     parse_envelope,
-    sized_signature,
+    signed_bytes,
 )
 from audit.malformed import Malformed
 from audit.statement import (
@@ -59,6 +59,8 @@ from audit.statement import (
     Subject,
     open_command,
     open_record,
+    read_command,
+    read_record,
     sign_command,
     sign_record,
 )
@@ -80,23 +82,27 @@ __all__ = [
     "open_record",
     "parse_entry",
     "peek_chain",
+    "read_command",
+    "read_record",
     "sign_command",
     "sign_record",
+    "signed_bytes",
+    "unpack_entry",
 ]
 
 MAX_ENTRY_BYTES = 65_535
 NO_PREVIOUS = "0" * 64
 
-_BEFORE_PAYLOAD = b'{"command":{"payload":"'
-_AFTER_PAYLOAD = b'","payloadType"'
-_BEFORE_NAME, _AFTER_NAME = b'"name":"', b'"}]}'
-_SUBJECT_CHARACTERS = 192  # 144 bytes: room for a name of 120
+_PAYLOAD_AT = len(b'{"command":{"payload":"')
+_BEFORE_NAME = b'"name":"'  # and four characters after it
+_SUBJECT_CHARACTERS = (64, 192)  # 48 bytes are enough for most names, 144 have room for one of 120
 
 # The one form of an entry, but for what is in its base64: recognised in a tenth of the time that it
 # takes to parse. Whatever looks different, or is no base64, is parsed, and so refused by name.
+_PADDED = rb"(?:(?<=[^=])|(?<=[AEIMQUYcgkosw048]=)|(?<=[AQgw]==))"
 _ENVELOPE = (
-    rb'\{"payload":"([^"]+)","payloadType":"' + re.escape(PAYLOAD_TYPE).encode() + rb'",'
-    rb'"signatures":\[\{"keyid":"([0-9a-f]{64})","sig":"([^"]+)"\}\]\}'
+    rb'\{"payload":"%b","payloadType":"%b","signatures":\[\{"keyid":"([^"]{64})","sig":"%b"\}\]\}'
+    % (rb'([^"]+)' + _PADDED, re.escape(PAYLOAD_TYPE).encode(), rb'([^"]{88,680})' + _PADDED)
 )
 _FORM = re.compile(rb'\{"command":%b,"record":%b,"v":1\}' % (_ENVELOPE, _ENVELOPE))
 
@@ -125,25 +131,44 @@ def format_entry(entry: Entry) -> bytes:
 
 def parse_entry(data: bytes) -> Entry:
     """The entry of a leaf's bytes. Raises Malformed."""
+    payload, keyid, signature, record, log_keyid, log_signature = unpack_entry(data)
+    return Entry(Envelope(payload, keyid, signature), Envelope(record, log_keyid, log_signature))
+
+
+def unpack_entry(data: bytes) -> tuple[bytes, str, bytes, bytes, str, bytes]:
+    """`parse_entry` for who has many to read: payload, key id and signature of the command, and
+    those of the record. Raises Malformed.
+    """
     if len(data) > MAX_ENTRY_BYTES:
         raise Malformed("entry_too_large", f"{len(data)} bytes")
     form = _FORM.fullmatch(data)
     if form is None:
-        return _parsed(data)
+        return _unpacked(data)
+    payload, keyid, signature, record, log_keyid, log_signature = form.groups()
+    whole = not (len(payload) | len(signature) | len(record) | len(log_signature)) % 4
+    if not whole or not (keyid + log_keyid).isalnum():
+        return _unpacked(data)
     try:
-        return Entry(_envelope(*form.group(1, 2, 3)), _envelope(*form.group(4, 5, 6)))
-    except Malformed:
-        return _parsed(data)
+        return (
+            a2b_base64(payload, strict_mode=True),
+            keyid.decode(),
+            a2b_base64(signature, strict_mode=True),
+            a2b_base64(record, strict_mode=True),
+            log_keyid.decode(),
+            a2b_base64(log_signature, strict_mode=True),
+        )
+    except binascii.Error:
+        return _unpacked(data)
 
 
-def _parsed(data: bytes) -> Entry:
-    """What `parse_entry` says of bytes that have not its form at first sight."""
+def _unpacked(data: bytes) -> tuple[bytes, str, bytes, bytes, str, bytes]:
+    """What `unpack_entry` says of bytes that have not its form at first sight."""
     value = parse(data)
     if not isinstance(value, dict) or set(value) != {"command", "record", "v"}:
         raise Malformed("entry_fields")
     if type(value["v"]) is not int or value["v"] != 1:  # True == 1, and would be a second encoding
         raise Malformed("entry_version")
-    return Entry(parse_envelope(value["command"]), parse_envelope(value["record"]))
+    return *parse_envelope(value["command"]), *parse_envelope(value["record"])
 
 
 def peek_chain(data: bytes) -> str:
@@ -152,15 +177,16 @@ def peek_chain(data: bytes) -> str:
     For dealing entries out: whoever takes the entry finds out what it is really about.
     """
     # The subject ends the command's payload. Base64 can be read from any fourth character on.
-    end = data.find(_AFTER_PAYLOAD, len(_BEFORE_PAYLOAD))
-    start = max(end - _SUBJECT_CHARACTERS, len(_BEFORE_PAYLOAD))
-    start += (len(_BEFORE_PAYLOAD) - start) % 4
+    end = data.find(b'"', _PAYLOAD_AT)
     try:
-        tail = binascii.a2b_base64(data[start:end])
-        name = tail[tail.rindex(_BEFORE_NAME) + len(_BEFORE_NAME) : -len(_AFTER_NAME)]
-        return name.decode().removeprefix("task:")
-    except (binascii.Error, ValueError):
-        return ""
+        for characters in _SUBJECT_CHARACTERS:
+            tail = a2b_base64(data[max(end - characters, _PAYLOAD_AT) : end])
+            _, found, name = tail.rpartition(_BEFORE_NAME)
+            if found:
+                return name[:-4].decode().removeprefix("task:")
+    except ValueError:  # no base64, or no text in it
+        pass
+    return ""
 
 
 def header_digest(arguments: Mapping[str, JsonLike]) -> str:
@@ -168,16 +194,11 @@ def header_digest(arguments: Mapping[str, JsonLike]) -> str:
     return hashlib.sha256(canonical(arguments)).hexdigest()
 
 
-def header_of(command: Statement) -> str:
-    """The same of a command that has been read."""
-    return hashlib.sha256(written(command.predicate["arguments"])).hexdigest()
+def header_of(command: Mapping[str, Json]) -> str:
+    """The same of the predicate of a command that has been read."""
+    return hashlib.sha256(written(command["arguments"])).hexdigest()
 
 
 def leaf_hash(data: bytes) -> str:
     """Hex of SHA-256(0x00 || entry)."""
     return hashlib.sha256(b"\x00" + data).hexdigest()
-
-
-def _envelope(payload: bytes, keyid: bytes, signature: bytes) -> Envelope:
-    raw = sized_signature(decode_written(signature))
-    return Envelope(decode_written(payload), keyid.decode(), raw)

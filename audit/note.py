@@ -38,6 +38,8 @@ from audit.malformed import Malformed
 ED25519 = 0x01
 COSIGNATURE = 0x04
 MLDSA44 = 0x06
+MLDSA44_BYTES = 2420
+"""How long an ML-DSA-44 signature is (FIPS 204)."""
 TYPE_NAMES = {
     ED25519: "0x01 (Ed25519)",
     COSIGNATURE: "0x04 (Ed25519 cosignature)",

@@ -48,6 +48,13 @@ class Share:
     def is_of(self, chain: str) -> bool:
         return zlib.crc32(chain.encode()) % self.processes == self.number
 
+    def compares(self, number: int) -> bool:
+        """Whether this process holds the entries of bundle ``number`` against their tile."""
+        turn, process = divmod(number, self.processes)
+        if process == 0 and turn % 2 and self.processes > 1:
+            process = 1  # the first has the heads to follow
+        return process == self.number
+
 
 @dataclass(frozen=True, slots=True)
 class Signing:
@@ -140,7 +147,7 @@ class _Work:
         """The entries of one bundle. Returns how many there were."""
         share = self._share
         width = min(WIDTH, share.size - number * WIDTH)
-        mine = number % share.processes == share.number
+        mine = share.compares(number)
         if self._run is None and not mine:
             return width
         entries = self._files.entries(number, share.size)
@@ -176,7 +183,8 @@ class _Work:
             if chain == DIRECTORY:
                 run.take_published(data, leaf, chain, index, counted=self._share.number == 0)
                 self._signing.follow(run, index)
-            elif is_of(chain):
+                continue
+            if is_of(chain):
                 run.take_published(data, leaf, chain, index)
             if chain == ATTESTATIONS and self._heads is not None:
                 self._check_stated(self._heads, data, leaf, index)

@@ -21,6 +21,8 @@ from audit.malformed import Malformed
 COMMAND_TYPE = "urn:dondoc:command:v1"
 RECORD_TYPE = "urn:dondoc:record:v1"
 _STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+Predicate = dict[str, Any]
+"""By field; each has the form that it should have."""
 _SHALLOW = MAX_DEPTH - 3  # what is around the arguments is three deep
 
 
@@ -32,10 +34,10 @@ class Subject(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """The content of an envelope: subject and predicate, each field of the form it should have."""
+    """The content of an envelope."""
 
     subject: Subject
-    predicate: dict[str, Any]
+    predicate: Predicate
 
     def text(self, field: str) -> str:
         value = self.predicate[field]
@@ -56,19 +58,29 @@ def sign_record(subject: Subject, predicate: Mapping[str, JsonLike], key: Privat
 
 def open_command(envelope: Envelope) -> Statement:
     """What a command says. Check its signature first. Raises Malformed."""
-    form = _recognised(_COMMAND_GRAMMAR, envelope.payload)
+    name, digest, predicate = read_command(envelope.payload)
+    return Statement(Subject(name, digest), predicate)
+
+
+def open_record(envelope: Envelope) -> Statement:
+    """What a record says. Check its signature first. Raises Malformed."""
+    name, digest, predicate = read_record(envelope.payload)
+    return Statement(Subject(name, digest), predicate)
+
+
+def read_command(payload: bytes) -> tuple[str, str, Predicate]:
+    """`open_command` for who has many to read: the subject's name and digest, and the predicate."""
+    form = _COMMAND_GRAMMAR.fullmatch(payload.decode("latin-1"))
     if form is None:
-        return _opened(envelope, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
+        return _opened(payload, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
     (given, event, identity, at, key, log, agency, absent, role, seen, version,
      digest, name) = form.groups()  # fmt: skip
-    arguments: Json = {}
-    if given != "{}":
-        # With so few brackets nothing is too deep, wherever it stands.
-        shallow = given.count("{") + given.count("[") <= _SHALLOW
-        arguments = parse(given.encode()) if shallow else None
-    if not isinstance(arguments, dict) or not _are_dates(at):
-        return _opened(envelope, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
-    predicate: dict[str, Json] = {
+    arguments = _arguments(given)
+    if not isinstance(arguments, dict) or not _are_sound(
+        identity + key + digest + (seen or ""), at
+    ):
+        return _opened(payload, COMMAND_TYPE, _COMMAND_FORMS, "malformed_command")
+    predicate = {
         "arguments": arguments,
         "event": event,
         "id": identity,
@@ -78,20 +90,20 @@ def open_command(envelope: Envelope) -> Statement:
         "on_behalf": {"agency": agency, "for": absent, "role": role},
         "seen": None if version is None else {"digest": seen, "version": int(version)},
     }
-    return Statement(Subject(name, digest), predicate)
+    return name, digest, predicate
 
 
-def open_record(envelope: Envelope) -> Statement:
-    """What a record says. Check its signature first. Raises Malformed."""
-    form = _recognised(_RECORD_GRAMMAR, envelope.payload)
+def read_record(payload: bytes) -> tuple[str, str, Predicate]:
+    """`open_record` likewise."""
+    form = _RECORD_GRAMMAR.fullmatch(payload.decode("latin-1"))
     if form is None:
-        return _opened(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
+        return _opened(payload, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
     (assurance, calendar, given, command, before, log, person, prev, received, recorded, rules,
      seq, to, digest, name) = form.groups()  # fmt: skip
     clocks: dict[str, Json] | None = _clocks(given)
-    if clocks is None or not _are_dates(received, recorded):
-        return _opened(envelope, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
-    predicate: dict[str, Json] = {
+    if clocks is None or not _are_sound(command + prev + digest, received, recorded):
+        return _opened(payload, RECORD_TYPE, _RECORD_FORMS, "malformed_record")
+    predicate = {
         "assurance": assurance,
         "calendar": calendar,
         "clocks": clocks,
@@ -106,7 +118,7 @@ def open_record(envelope: Envelope) -> Statement:
         "seq": int(seq),
         "to": to,
     }
-    return Statement(Subject(name, digest), predicate)
+    return name, digest, predicate
 
 
 def _statement(subject: Subject, kind: str, predicate: Mapping[str, JsonLike]) -> bytes:
@@ -122,9 +134,9 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}Z",
 )
 _TEXT = r'"([ !#-\[\]-~]*)"'  # printable ASCII that JSON writes as it is
-# No escapes, so that no text in it can pretend to end it. Most commands have none: shortest first.
-_NESTED = r"(\{[ !-\[\]-~]*?\})"
-_DIGEST = r'"([0-9a-f]{64})"'
+# Shortest first: most end at their first bracket. Where it was too short, it is no JSON by itself.
+_NESTED = r"(\{[^}]*\}(?:[^}]*\})*?)"
+_DIGEST = r'"([^"]{64})"'  # looked at more closely afterwards, all of a statement's at once
 _AT = rf'"({_INSTANT.pattern})"'
 _COUNT = r"([1-9][0-9]{0,14})"
 _CLOCK = rf'{_TEXT}:(?:null|\{{"due":{_AT},"rule":{_TEXT},"since":{_AT}\}})'
@@ -141,7 +153,7 @@ def _grammar(kind: str, predicate: str) -> re.Pattern[str]:
 
 _COMMAND_GRAMMAR = _grammar(
     COMMAND_TYPE,
-    rf'"arguments":{_NESTED},"event":{_TEXT},"id":"([0-9a-f]{{32}})","issued_at":{_AT},'
+    rf'"arguments":{_NESTED},"event":{_TEXT},"id":"([^"]{{32}})","issued_at":{_AT},'
     rf'"key":{_DIGEST},"log":{_TEXT},"on_behalf":\{{"agency":{_TEXT},"for":(?:null|{_TEXT}),'
     rf'"role":{_TEXT}\}},'
     rf'"seen":(?:null|\{{"digest":{_DIGEST},"version":{_COUNT}\}})',
@@ -171,8 +183,33 @@ def _clocks(given: str) -> dict[str, Json] | None:
     return clocks
 
 
-def _recognised(grammar: re.Pattern[str], payload: bytes) -> re.Match[str] | None:
-    return grammar.fullmatch(payload.decode("latin-1"))
+_FEW = re.compile(rf"\{{{_TEXT}:{_TEXT}(?:,{_TEXT}:{_TEXT})?\}}")
+
+
+def _arguments(given: str) -> Json:
+    """The arguments in a text that looks like them; None when it may not be them."""
+    if given == "{}":
+        return {}
+    if few := _FEW.fullmatch(given):  # one or two plain texts, as with most commands
+        first, value, second, other = few.groups()
+        if second is None:
+            return {first: value}
+        return {first: value, second: other} if first < second else None
+    # With so few brackets nothing is too deep, wherever it stands.
+    if given.count("{") + given.count("[") > _SHALLOW:
+        return None
+    try:
+        return parse(given.encode("latin-1"))
+    except Malformed:
+        return None
+
+
+def _are_sound(digits: str, *instants: str) -> bool:
+    """Whether these are hex digits in lower case, an even number of them, and these are dates."""
+    try:
+        return bytes.fromhex(digits).hex() == digits and _are_dates(*instants)
+    except ValueError:
+        return False
 
 
 def _is_text(value: Json) -> bool:
@@ -278,8 +315,8 @@ _RECORD_FORMS: _Forms = {
 }
 
 
-def _opened(envelope: Envelope, kind: str, forms: _Forms, malformed: str) -> Statement:
-    match parse(envelope.payload):
+def _opened(payload: bytes, kind: str, forms: _Forms, malformed: str) -> tuple[str, str, Predicate]:
+    match parse(payload):
         case {
             "_type": "https://in-toto.io/Statement/v1",
             "predicate": dict(predicate),
@@ -292,5 +329,5 @@ def _opened(envelope: Envelope, kind: str, forms: _Forms, malformed: str) -> Sta
             for field, has_form in forms.items():
                 if not has_form(predicate[field]):
                     raise Malformed(malformed, field)
-            return Statement(Subject(name, digest), predicate)
+            return name, digest, predicate
     raise Malformed("statement_form", kind)

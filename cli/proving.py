@@ -84,16 +84,20 @@ def prove(
     task: TaskId,
     seq: Annotated[int | None, typer.Option("--seq", min=1, help="opt_seq")] = None,
     out: Annotated[Path | None, _OUT] = None,
+    small: Annotated[bool, typer.Option("--small", help="opt_small")] = False,  # noqa: FBT002 - a switch
 ) -> None:
     """Proof that an entry is in the log, or that a task's history is whole."""
     from cli.finding import find_task  # noqa: PLC0415 - not for --help
     from sequencing.exporting import export_tasks  # noqa: PLC0415 - likewise
 
+    if small and seq is None:
+        raise typer.BadParameter(session.texts("misuse_needs_seq"), param_hint="--small")
     with session.reading() as connection:
         found = find_task(connection, task).id
         source = _source(session, connection)
         if seq is not None:
-            _prove_entry(session, source, found, seq, out or Path(f"{found}-{seq}.tlog-proof"))
+            target = out or Path(f"{found}-{seq}.tlog-proof")
+            _prove_entry(session, source, found, seq, target, small=small)
             return
         target = out or Path(f"{found}.zip")
         done = export_tasks(
@@ -105,16 +109,22 @@ def prove(
     _tell_later(session, done)
 
 
-def _prove_entry(session: Session, source: "Source", task: str, seq: int, target: Path) -> None:
+def _prove_entry(
+    session: Session, source: "Source", task: str, seq: int, target: Path, *, small: bool
+) -> None:
     from sequencing.exporting import prove_entry  # noqa: PLC0415 - not for --help
     from store import ledger  # noqa: PLC0415 - likewise
 
     rows = ledger.read_chain(source.connection, task, seq - 1)
     if not rows or rows[0].seq != seq:
         raise Refused("unknown_entry", task=task, seq=seq)
-    target.write_bytes(prove_entry(source, rows[0].leaf))
-    session.out.document({"file": str(target), "size": source.size})
-    session.out.line(session.texts("proved_entry", path=str(target), size=source.size))
+    proof = prove_entry(source, rows[0].leaf, small=small)
+    target.write_bytes(proof)
+    session.out.document({"file": str(target), "bytes": len(proof), "size": source.size})
+    texts = session.texts
+    session.out.line(texts("proved_entry", path=str(target), bytes=len(proof), size=source.size))
+    if small:
+        session.out.line(texts("proved_small"))
 
 
 def _facts(target: Path, source: "Source", done: "Exported") -> dict[str, Any]:

@@ -9,7 +9,7 @@ import secrets
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EISDIR
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from audit.entry import leaf_hash
 from audit.heads import heads_root, prove_head
 from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.merkle import prove_inclusion, root_at
-from audit.note import parse_note
+from audit.note import MLDSA44_BYTES, format_note, parse_note
 from audit.proof import Proof, format_proof
 from audit.share import stated_heads
 from audit.tiles import (
@@ -105,13 +105,23 @@ def open_source(connection: Connection, files: TreeFiles) -> Source:
     return Source(connection, files, note, parse_checkpoint(parse_note(note).text))
 
 
-def prove_entry(source: Source, leaf: str) -> bytes:
-    """The proof file of the entry with this leaf hash. Raises Refused when it has no place yet."""
+def prove_entry(source: Source, leaf: str, *, small: bool = False) -> bytes:
+    """The proof file of the entry with this leaf hash. Raises Refused when it has no place yet.
+
+    A ``small`` one has no ML-DSA-44 signatures, which are larger than all the rest.
+    """
     index = tree.index_of(source.connection, leaf)
     if index is None or index >= source.size:
         raise Refused("entry_not_published", size=source.size)
     reader = tile_reader(source.size, source.read)
-    return format_proof(Proof(index, prove_inclusion(index, source.size, reader), source.note))
+    hashes = prove_inclusion(index, source.size, reader)
+    return format_proof(Proof(index, hashes, _small(source.note) if small else source.note))
+
+
+def _small(note: bytes) -> bytes:
+    whole = parse_note(note)
+    lines = tuple(each for each in whole.lines if len(each.signature) < MLDSA44_BYTES)
+    return format_note(replace(whole, lines=lines))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from audit.dsse import Envelope
 from audit.entry import Entry, format_entry, parse_entry
 from audit.keys import PublicKey
 from audit.malformed import Malformed
-from audit.note import ED25519
+from audit.note import ED25519, MLDSA44_BYTES
 from audit.policy import Policy
 from audit.proof import parse_proof
 from audit.receipt import GRACE, Answer, Kept, check_proof, look_up, read_receipt
@@ -253,6 +253,23 @@ def test_a_proof_file_is_enough_alone(log: Published) -> None:
             check_proof(held, wrong, log.policy)
     with pytest.raises(Malformed, match="checkpoint_signature_missing"):
         check_proof(held, proof, policy_of([signers_of(key_of("somebody"))[0].verifier]))
+
+
+def test_a_small_proof_is_enough_for_who_trusts_the_ed25519_key_alone(log: Published) -> None:
+    receipt = step(log.world)
+    log.publish()
+    with log.world.engine.connect() as connection:
+        source = open_source(connection, log.files)
+        leaf = log.world.chain("T-1")[-1].leaf
+        whole, small = prove_entry(source, leaf), prove_entry(source, leaf, small=True)
+    assert len(small) < len(whole) - MLDSA44_BYTES
+    held, proof = read_receipt(receipt, ORIGIN), parse_proof(small)
+    with pytest.raises(Malformed, match=r"checkpoint_signature_missing.*ML-DSA-44"):
+        check_proof(held, proof, log.policy)
+    alone = replace(
+        log.policy, logs=tuple(each for each in log.policy.logs if each.key.type == ED25519)
+    )
+    assert check_proof(held, proof, alone).kept is Kept.RECORDED
 
 
 def quiet(_done: int, _of: int) -> None:

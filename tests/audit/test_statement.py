@@ -78,14 +78,12 @@ def outcome(work: Callable[[], Any]) -> Any:
 
 
 def slow(kind: str, payload: bytes) -> Statement | None:
-    envelope = Envelope(payload, "", b"")
     if kind == COMMAND_TYPE:
         forms, code = statements._COMMAND_FORMS, "malformed_command"
     else:
         forms, code = statements._RECORD_FORMS, "malformed_record"
-    found = outcome(lambda: statements._opened(envelope, kind, forms, code))
-    assert found is None or isinstance(found, Statement)
-    return found
+    found = outcome(lambda: statements._opened(payload, kind, forms, code))
+    return None if found is None else Statement(Subject(*found[:2]), found[2])
 
 
 def fast(kind: str, payload: bytes) -> Statement | None:
@@ -176,6 +174,11 @@ def test_nesting_is_read_to_the_same_depth(depth: int, brackets: str) -> None:
         (b"02:00:00", b"24:00:00"), (b"02:00:00", b"02:60:00"), (b"02:00:00", b"02:00:60"),
         (b"03-02T", b"02-30T"), (b"2026-", b"0000-"), (b"task:D1-1", b"task:\\u0044"),
         (b"task:D1-1", "task:ế".encode()), (b"task:D1-1", "task:e\u0302".encode()),
+        (b"0" * 64, b"A" * 64), (b"0" * 64, b" " + b"0" * 63), (b"0" * 64, b" 0" * 32),
+        (b"0" * 64, b"g" * 64), (b"0" * 64, b"0" * 63), (b'"id":"00', b'"id":" 0'),
+        (b'"digest":"00', b'"digest":"0 '), (b'"version":1}', b'"version":1,"x":"\xe1\xba\xbf"}'),
+        (b'"t":"', b'"t":"\xe1\xba\xbf'), (b'"t":"', b'"t":"e\xcc\x82'), (b'"t":"', b'"t":"\xff'),
+        (b'"t":"', b'"t":"\n'), (b'"t":"', b'"t":"\\n'), (b'"t":"', b'"t":"\x7f'),
         (b"confirm", b"con\x7ffirm"), (b"confirm", b"con\xfffirm"), (b"confirm", b""),
     ],
 )  # fmt: skip

@@ -114,6 +114,12 @@ def test_what_cannot_be_proved_yet_says_what_to_wait_for(make_shell: Make, tmp_p
     assert shell("audit", "prove", "D1-1", *out, language="en") == 1
     assert "every ten minutes" in shell.complained
     assert shell("audit", "prove", "D1-1", "--seq", "1", *out) == 0
+    whole = shell.json("audit", "prove", "D1-1", "--seq", "1", *out)["bytes"]
+    small = shell.json("audit", "prove", "D1-1", "--seq", "1", "--small", *out)["bytes"]
+    assert small < 2_000
+    assert whole > 3_000
+    assert shell("audit", "prove", "D1-1", "--small", *out, language="en") == 2
+    assert "goes together with --seq" in shell.complained
     assert shell.json("audit", "prove", "D1-1", "--seq", "9", *out)["refused"] == "unknown_entry"
     assert shell.json("audit", "prove", "D9", *out)["refused"] == "unknown_task"
     log_of(shell).state_heads()
