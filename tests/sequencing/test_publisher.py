@@ -37,7 +37,7 @@ from tests.support.running import running
 from tests.support.soundness import check_same_line, check_sound
 from tests.support.temporal import TemporalServer
 from tests.support.witnessing import served_app
-from tests.support.world import World, chance, key_of, pq_key_of
+from tests.support.world import Chance, World, key_of, pq_key_of
 from witness import cosigning
 from witness import home as homes
 from witness.home import PASSPHRASE_VARIABLE, Home, read_signers
@@ -252,7 +252,7 @@ def test_yesterdays_database_does_not_start_where_a_witness_remembers_today(
             assert refusal.facts["witness"] in {"north", "east"}
             assert (refusal.facts["known"], refusal.facts["have"]) == (size, size - 1)
             assert old.files.published() is None
-            old.world.random = chance("another history")
+            old.world.random = Chance("another history")
             for at_least in (size, size + 1):
                 step(old.world, "confirm" if at_least == size else "start")
                 old.sequencer().turn()

@@ -50,7 +50,7 @@ from gateway.composing import compose_change, prove_enrolment
 from store import ledger
 from store.ledger import Row
 from tests.support.forging import forged, with_bytes
-from tests.support.world import FOUNDING, ORIGIN, START, World, chance, key_of, spki_of
+from tests.support.world import FOUNDING, ORIGIN, START, Chance, World, key_of, spki_of
 
 SIGNED_AT = 1_790_000_000
 """When checkpoints are signed, unless a test says otherwise."""
@@ -103,7 +103,7 @@ class Scribe:
     def step(self, task: str, event: str, person: str, title: str | None = None) -> int:
         """A step of a task; with a title, words are committed to."""
         opening = (
-            Opening("title", title, chance(f"{task} {len(self.entries)}")(32)) if title else None
+            Opening("title", title, Chance(f"{task} {len(self.entries)}")(32)) if title else None
         )
         arguments = {"title": opening.commitment} if opening else {}
         index = self.write(task, event, arguments, by=key_of(person), person=person)
@@ -152,7 +152,7 @@ class Scribe:
             {
                 "arguments": arguments,
                 "event": event,
-                "id": identity or chance(f"{chain} {seq}")(16).hex(),
+                "id": identity or Chance(f"{chain} {seq}")(16).hex(),
                 "issued_at": at,
                 "log": self.origin,
                 "on_behalf": {"agency": "a", "for": None, "role": "r"},

@@ -21,12 +21,16 @@ import base64
 import hashlib
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from sqlalchemy import make_url
 
 from activities.evidence import Missing, nothing_missing
 from activities.folding import header_of
@@ -156,15 +160,37 @@ def person_of(person: str, *roles: tuple[str, str], **more: Any) -> dict[str, An
     }
 
 
-def chance(seed: str) -> Callable[[int], bytes]:
+class Chance:
     """A source of "random" bytes that gives the same ones in every run."""
-    numbers = count()
 
-    def random(size: int) -> bytes:
-        digest = hashlib.shake_256(f"{seed} {next(numbers)}".encode())
+    def __init__(self, seed: str, drawn: int = 0) -> None:
+        self._seed = seed
+        self.drawn = drawn
+
+    def __call__(self, size: int) -> bytes:
+        digest = hashlib.shake_256(f"{self._seed} {self.drawn}".encode())
+        self.drawn += 1
         return digest.digest(size)
 
-    return random
+
+@dataclass(frozen=True)
+class _Founded:
+    """A SQLite file with a log that was founded and nothing else, and what that drew by chance."""
+
+    data: bytes
+    drawn: int
+
+
+@lru_cache
+def _founded(start: datetime, origin: str) -> _Founded:
+    """Made once for all tests of a process: a new log is the same each time."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "log.sqlite"
+        file.touch()  # so that this one is not copied
+        world = World(f"sqlite:///{file}", start=start, origin=origin)
+        world.close()
+        assert isinstance(world.random, Chance)
+        return _Founded(file.read_bytes(), world.random.drawn)
 
 
 class World:
@@ -177,10 +203,12 @@ class World:
     def __init__(self, url: str, *, start: datetime = START, origin: str = ORIGIN) -> None:
         self.now = start
         self.origin = origin
+        drawn = _copy_founded(url, start, origin)
         self.engine = open_engine(url)
         # A test that lets go of its world has closed it.
         weakref.finalize(self, self.engine.dispose)
-        upgrade(self.engine)
+        if not drawn:
+            upgrade(self.engine)
         # What a test puts in here the service finds, as a key file that appears while it runs.
         self.kept: dict[str, PrivateKey] = {}
         self.keys = LogKeys(
@@ -200,7 +228,8 @@ class World:
         }
         self.founding = {holder: spki_of(key) for holder, key in FOUNDING.items()}
         # Opened again, the same log must not draw the same command ids again.
-        self.random = chance(f"{origin} {len(self.rows())}")
+        seed = 0 if drawn else len(self.rows())
+        self.random: Callable[[int], bytes] = Chance(f"{origin} {seed}", drawn)
         self._found()
 
     def close(self) -> None:
@@ -376,6 +405,18 @@ class World:
         self.add_people(*(person_of(person, *roles) for person, roles in held.items()))
         for person in held:
             self.enrol(person, key_of(person))
+
+
+def _copy_founded(url: str, start: datetime, origin: str) -> int:
+    """Begin a SQLite file that is not there yet with a founded log. Returns how often that drew
+    by chance, 0 where there is nothing to do.
+    """
+    address = make_url(url)
+    if address.get_backend_name() != "sqlite" or Path(address.database or "").exists():
+        return 0
+    found = _founded(start, origin)
+    Path(address.database or "").write_bytes(found.data)
+    return found.drawn
 
 
 def _accepted(answer: Recorded | Refused) -> Recorded:

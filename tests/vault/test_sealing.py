@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from audit.canonical import canonical
 from audit.commitment import Opening
 from audit.malformed import Malformed
-from tests.support.world import chance
+from tests.support.world import Chance
 from vault.keys import ReadingKey, load_reading_key, load_recipient, reading_key
 from vault.sealing import Place, open_box, seal, unwrap, wrap
 
@@ -24,13 +24,13 @@ KEY = reading_key(b"k" * 32)
 
 
 def test_a_box_gives_back_words_and_salt() -> None:
-    box = seal(WORDS, PLACE, DATA_KEY, chance("box"))
+    box = seal(WORDS, PLACE, DATA_KEY, Chance("box"))
     assert open_box(box, "reason", PLACE, DATA_KEY) == WORDS
 
 
 @pytest.mark.parametrize("place", OTHERS)
 def test_a_box_opens_in_its_own_place_only(place: Place) -> None:
-    box = seal(WORDS, PLACE, DATA_KEY, chance("box"))
+    box = seal(WORDS, PLACE, DATA_KEY, Chance("box"))
     for field, where, key in [
         ("reason", place, DATA_KEY), ("note", PLACE, DATA_KEY), ("reason", PLACE, b"x" * 32),
     ]:  # fmt: skip
@@ -39,7 +39,7 @@ def test_a_box_opens_in_its_own_place_only(place: Place) -> None:
 
 
 def test_no_byte_of_a_box_or_of_a_wrapped_key_may_be_changed_or_missing() -> None:
-    box = seal(WORDS, PLACE, DATA_KEY, chance("box"))
+    box = seal(WORDS, PLACE, DATA_KEY, Chance("box"))
     wrapped = wrap(DATA_KEY, PLACE, KEY.recipient)
     for at in range(len(box)):
         for damaged in (box[:at] + bytes([box[at] ^ 1]) + box[at + 1 :], box[:at]):
@@ -53,12 +53,12 @@ def test_no_byte_of_a_box_or_of_a_wrapped_key_may_be_changed_or_missing() -> Non
 
 def test_boxes_tell_nothing_of_how_long_the_words_are() -> None:
     sizes = {
-        len(seal(Opening("reason", "x" * n, b"s" * 32), PLACE, DATA_KEY, chance("box")))
+        len(seal(Opening("reason", "x" * n, b"s" * 32), PLACE, DATA_KEY, Chance("box")))
         for n in range(1, 400)
     }
     assert len(sizes) == 1
     longer = Opening("reason", "x" * 4_000, b"s" * 32)
-    assert open_box(seal(longer, PLACE, DATA_KEY, chance("b")), "reason", PLACE, DATA_KEY) == longer
+    assert open_box(seal(longer, PLACE, DATA_KEY, Chance("b")), "reason", PLACE, DATA_KEY) == longer
 
 
 @pytest.mark.parametrize("place", OTHERS)
