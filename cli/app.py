@@ -1,5 +1,6 @@
 """The tree of commands. One module for each group; this one knows them all."""
 
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -50,55 +51,61 @@ from cli.session import Session
 VERSION = "0.1.0"
 
 
-def build(session: Session) -> TyperGroup:
-    """Every command, with help in the session's language."""
-    group = get_command(make(session))
+def build(session: Session, words: Collection[str] = ()) -> TyperGroup:
+    """Every command, with help in the session's language.
+
+    Groups that ``words`` of a command line do not name are left empty, which saves most of the
+    work; without a group's name among them, as for help and completion, all are there.
+    """
+    group = get_command(_make(session, words))
     assert isinstance(group, TyperGroup)  # noqa: S101 - there are many commands, so it is one
     return group
 
 
-def make(session: Session) -> typer.Typer:
+def _make(session: Session, words: Collection[str]) -> typer.Typer:
     """The same before Typer has made commands of it."""
     texts = session.texts
+    # A value that is called like a group does no harm: it only fills one more.
+    named = _GROUPS.keys() & set(words) or _GROUPS.keys()
+
+    def add_group(name: str, panel: str) -> None:
+        group = new_group(session, f"help_{name}")
+        group.callback()(adopting(session))
+        if name in named:
+            _GROUPS[name](group, session)
+        app.add_typer(group, name=name, rich_help_panel=panel)
+
     app = new_group(session, "help_dondoc", completion=True)
     _add_root(app, session)
     running, work, log = texts("panel_service"), texts("panel_work"), texts("panel_log")
     add_command(app, session, "up", service.up, panel=running)
     add_command(app, session, "worker", service.worker, panel=running)
     add_command(app, session, "sequencer", service.sequencer, panel=running)
-    app.add_typer(_databases(session), name="database", rich_help_panel=running)
+    add_group("database", running)
     add_command(app, session, "import", importing.import_file, panel=work)
-    app.add_typer(_tasks(session), name="task", rich_help_panel=work)
+    add_group("task", work)
     add_command(app, session, "people", people.people, panel=work)
-    app.add_typer(_directory(session), name="directory", rich_help_panel=work)
-    app.add_typer(_calendars(session), name="calendar", rich_help_panel=work)
+    add_group("directory", work)
+    add_group("calendar", work)
     add_command(app, session, "lifecycle", lifecycle.lifecycle, panel=work)
     add_command(app, session, "rights", rights.rights, panel=work)
-    app.add_typer(_audits(session), name="audit", rich_help_panel=log)
-    app.add_typer(_keys(session), name="key", rich_help_panel=log)
-    app.add_typer(_evidence(session), name="evidence", rich_help_panel=log)
-    app.add_typer(_authorities(session), name="authority", rich_help_panel=log)
-    app.add_typer(_witnesses(session), name="witness", rich_help_panel=log)
+    for name in ("audit", "key", "evidence", "authority", "witness"):
+        add_group(name, log)
     add_command(app, session, "rebuild", repair.rebuild, panel=log)
     add_command(app, session, "rehydrate", repair.rehydrate, panel=log)
     return app
 
 
-def _tasks(session: Session) -> typer.Typer:
-    group = new_group(session, "help_task")
-    group.callback()(adopting(session))
+def _tasks(group: typer.Typer, session: Session) -> None:
     looking = session.texts("panel_looking")
     add_command(group, session, "list", tasks.list_tasks, panel=looking)
     add_command(group, session, "show", tasks.show, panel=looking)
     add_command(group, session, "why", why.why, panel=looking)
     add_command(group, session, "history", history.history, panel=looking)
     events.add_all(group, session)
-    return group
 
 
-def _directory(session: Session) -> typer.Typer:
-    group = new_group(session, "help_directory")
-    group.callback()(adopting(session))
+def _directory(group: typer.Typer, session: Session) -> None:
     looking, changing = session.texts("panel_looking"), session.texts("panel_changing")
     add_command(group, session, "show", directories.show, panel=looking)
     add_command(group, session, "history", directory_history.history, panel=looking)
@@ -109,19 +116,13 @@ def _directory(session: Session) -> typer.Typer:
     add_command(group, session, "import", enlisting.import_people, panel=changing)
     add_command(group, session, "export", enlisting.export_people, panel=looking)
     add_command(group, session, "template", enlisting.template, panel=looking)
-    return group
 
 
-def _calendars(session: Session) -> typer.Typer:
-    group = new_group(session, "help_calendar")
-    group.callback()(adopting(session))
+def _calendars(group: typer.Typer, session: Session) -> None:
     add_command(group, session, "check", calendars.check)
-    return group
 
 
-def _audits(session: Session) -> typer.Typer:
-    group = new_group(session, "help_audit")
-    group.callback()(adopting(session))
+def _audits(group: typer.Typer, session: Session) -> None:
     add_command(group, session, "verify", audits.verify)
     add_command(group, session, "export", proving.export)
     add_command(group, session, "prove", proving.prove)
@@ -134,12 +135,9 @@ def _audits(session: Session) -> typer.Typer:
     add_command(group, session, "refusals", refusals.refusals)
     add_command(group, session, "shred", redacting.shred)
     add_command(group, session, "key", audits.key)
-    return group
 
 
-def _keys(session: Session) -> typer.Typer:
-    group = new_group(session, "help_key")
-    group.callback()(adopting(session))
+def _keys(group: typer.Typer, session: Session) -> None:
     add_command(group, session, "list", keys.list_keys)
     add_command(group, session, "new", keys.new)
     add_command(group, session, "prove", keys.prove)
@@ -147,46 +145,46 @@ def _keys(session: Session) -> typer.Typer:
     add_command(group, session, "rotate", keys.rotate)
     add_command(group, session, "revoke", keys.revoke)
     add_command(group, session, "rotate-payload", payload_keys.rotate_payload)
-    return group
 
 
-def _evidence(session: Session) -> typer.Typer:
-    group = new_group(session, "help_evidence")
-    group.callback()(adopting(session))
+def _evidence(group: typer.Typer, session: Session) -> None:
     add_command(group, session, "list", evidence.list_files)
     add_command(group, session, "get", evidence.get)
     add_command(group, session, "check", evidence.check)
     add_command(group, session, "sweep", evidence.sweep)
-    return group
 
 
-def _authorities(session: Session) -> typer.Typer:
-    group = new_group(session, "help_authority")
-    group.callback()(adopting(session))
+def _authorities(group: typer.Typer, session: Session) -> None:
     add_command(group, session, "list", authorities.list_authorities)
     add_command(group, session, "trust", authorities.trust)
     add_command(group, session, "distrust", authorities.distrust)
     add_command(group, session, "revocations", authorities.revocations)
-    return group
 
 
-def _databases(session: Session) -> typer.Typer:
-    group = new_group(session, "help_database")
-    group.callback()(adopting(session))
+def _databases(group: typer.Typer, session: Session) -> None:
     add_command(group, session, "upgrade", databases.upgrade)
     add_command(group, session, "grant", databases.grant)
-    return group
 
 
-def _witnesses(session: Session) -> typer.Typer:
-    group = new_group(session, "help_witness")
-    group.callback()(adopting(session))
+def _witnesses(group: typer.Typer, session: Session) -> None:
     add_command(group, session, "init", witnesses.init)
     add_command(group, session, "trust", witnesses.trust)
     add_command(group, session, "serve", witnesses.serve)
     add_command(group, session, "show", witnesses.show)
     add_command(group, session, "forks", witnesses.forks)
-    return group
+
+
+_GROUPS: Mapping[str, Callable[[typer.Typer, Session], None]] = {
+    "audit": _audits,
+    "authority": _authorities,
+    "calendar": _calendars,
+    "database": _databases,
+    "directory": _directory,
+    "evidence": _evidence,
+    "key": _keys,
+    "task": _tasks,
+    "witness": _witnesses,
+}
 
 
 def _add_root(app: typer.Typer, session: Session) -> None:

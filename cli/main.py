@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     session = Session(texts, as_json="--json" in arguments)
     try:
         _refuse_highest(arguments)
-        answer = build(session).main(
+        answer = build(session, arguments).main(
             args=list(arguments), prog_name="dondoc", standalone_mode=False
         )
         sys.stdout.flush()

@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
+from temporalio.client import Client
 
 from activities.folding import fold
 from audit.submission import Submission, format_submission
@@ -52,6 +53,8 @@ CLOCK_CASES = [
     ("postgres", "database", "before_commit"),
     ("postgres", "database", "after_commit"),
 ]
+_LOOK = 0.2
+"""Seconds between two looks: each is a workflow task, and the machine has other things to do."""
 ROUND_THE_CLOCK = Hours(frozenset(range(7)), ((hour(0, 0), hour(23, 59)),))
 
 
@@ -65,10 +68,17 @@ class Stage:
     url: str
     door_port: int
     process: subprocess.Popen[bytes] | None = None
+    connected: Client | None = None
 
     @property
     def armed(self) -> Path:
         return self.directory / "armed"
+
+    async def client(self) -> Client:
+        """Of the server at this address, which may have been killed and started again meanwhile."""
+        if self.connected is None:
+            self.connected = await connect(self.temporal.address)
+        return self.connected
 
     def start(self, victim: str, point: str) -> None:
         """Start the service, and wait until its door is open."""
@@ -170,7 +180,7 @@ async def agree(stage: Stage, seq: int, case: tuple[str, str]) -> Task:
             # Whatever is being killed may say anything.
             with suppress(Exception):
                 known = await workflow_knows(stage)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK)
     stage.world.engine.dispose()
     with stage.world.engine.connect() as connection:
         chain = ledger.read_chain(connection, "T-1")
@@ -184,9 +194,9 @@ async def agree(stage: Stage, seq: int, case: tuple[str, str]) -> Task:
 
 
 async def workflow_knows(stage: Stage) -> Task:
-    client = await connect(stage.temporal.address)
     timeout = timedelta(seconds=5)
-    return parse_task(await client.get_workflow_handle("T-1").query("task", rpc_timeout=timeout))
+    handle = (await stage.client()).get_workflow_handle("T-1")
+    return parse_task(await handle.query("task", rpc_timeout=timeout))
 
 
 def outbox_waits(stage: Stage) -> bool:
@@ -222,7 +232,7 @@ async def agree_unarmed(stage: Stage) -> None:
         while known is None or outbox_waits(stage):
             with suppress(Exception):
                 known = await workflow_knows(stage)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK)
 
 
 @pytest.mark.parametrize(("database", "victim", "point"), CLOCK_CASES, indirect=["database"])
@@ -255,7 +265,7 @@ async def test_a_step_sent_straight_to_temporal_survives_a_kill(
     submission = stage.world.submission(
         task, "confirm", role="officer", issued_at=datetime.now(UTC)
     )
-    client = await connect(stage.temporal.address)
+    client = await stage.client()
     await client.get_workflow_handle("T-1").signal(
         "submit_signal", Submit(format_submission(submission).decode())
     )

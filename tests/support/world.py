@@ -196,14 +196,14 @@ def _founded(start: datetime, origin: str) -> _Founded:
 class World:
     """A log of our own, founded, with its people enrolled, and the clock at `START`.
 
-    Works on the database of any engine address; the tables are made. ``start`` is when the log was
-    founded, and where ``now`` stands until a test moves it.
+    Works on the database of any engine address; the tables are made. ``start`` is where ``now``
+    stands until a test moves it; the log was founded then, or at `START` where that was earlier.
     """
 
     def __init__(self, url: str, *, start: datetime = START, origin: str = ORIGIN) -> None:
-        self.now = start
+        self.now = min(start, START)
         self.origin = origin
-        drawn = _copy_founded(url, start, origin)
+        drawn = _copy_founded(url, self.now, origin)
         self.engine = open_engine(url)
         # A test that lets go of its world has closed it.
         weakref.finalize(self, self.engine.dispose)
@@ -231,6 +231,7 @@ class World:
         seed = 0 if drawn else len(self.rows())
         self.random: Callable[[int], bytes] = Chance(f"{origin} {seed}", drawn)
         self._found()
+        self.now = start
 
     def close(self) -> None:
         """Let go of the database's connections."""
