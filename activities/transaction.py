@@ -47,12 +47,16 @@ class Transaction:
     owns_directory: bool = False
 
     def follow_directory(self) -> None:
-        """Bring the directory up to its chain's head."""
-        head = self.heads.get(CHAIN)
-        if head is None or head[1] == self.directory.head:
+        """Bring the directory up to its chain's head; from the beginning when the log was
+        exchanged.
+        """
+        known = self.directory
+        if self.head(CHAIN)[1] == (known.head or NO_PREVIOUS):
             return
-        rows = ledger.read_chain(self.connection, CHAIN, self.directory.seq)
-        self.directory, self.owns_directory = follow_rows(self.directory, rows), True
+        rows = ledger.read_chain(self.connection, CHAIN, known.seq)
+        if known.seq and (not rows or rows[0].prev != known.head):
+            known, rows = Directory(), ledger.read_chain(self.connection, CHAIN)
+        self.directory, self.owns_directory = follow_rows(known, rows), True
 
     def own_directory(self) -> Directory:
         """The directory to change: copied once a transaction, however many entries change it, since

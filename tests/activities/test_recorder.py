@@ -378,3 +378,27 @@ def _register_many(world: World) -> None:
 def _code(answer: Recorded | Refused) -> str:
     assert isinstance(answer, Refused)
     return answer.code
+
+
+@pytest.mark.parametrize("later", [(), ("snv.one",), ("snv.one", "snv.two")])
+def test_a_directory_that_was_set_back_under_a_running_recorder_is_read_anew(
+    tmp_path: Path, later: tuple[str, ...]
+) -> None:
+    """Nobody whom only the newer log knew has any right in the older one, however it went on."""
+    file = tmp_path / "log.sqlite"
+    running = World(f"sqlite:///{file}")
+    running.close()
+    yesterday = file.read_bytes()
+    running.add_people(person_of("snv.today", ("snv", "officer")))
+    assert "snv.today" in running.recorder.directory().people
+    running.close()
+    for name in tmp_path.glob("log.sqlite*"):
+        name.unlink()
+    file.write_bytes(yesterday)
+    other = World(f"sqlite:///{file}")
+    for person in later:
+        other.add_people(person_of(person, ("snv", "officer")))
+    found, genuine = running.recorder.directory(), other.recorder.directory()
+    assert (found.head, found.people.keys()) == (genuine.head, genuine.people.keys())
+    running.close()
+    other.close()
