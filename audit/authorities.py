@@ -12,7 +12,14 @@ ends, sorted: so the entry says by itself what it does, and who can't read lists
 key is ended when the list names its certificate, or one on the path that it was enrolled by.
 
 Of each issuer the newest list counts; it is asked when a key is enrolled, and refuses it when it
-has become stale meanwhile. Of an issuer whose lists the log never got, none is asked.
+has become stale meanwhile. Of an issuer whose lists the log never got, none is asked. An issuer is
+a key under a name: an authority that changes its key goes on with lists by the old one, for as long
+as certificates by the old one are to be enrolled.
+
+The subject of a certificate belongs to the first person whom a key was entered for with it, for
+ever, as RFC 5280, 4.1.2.6 has an authority give one name to one holder only. It does so under each
+key on the path: what two authorities under one root call by one name is one person, and so is what
+one authority names under two roots. Names are the same by `audit.names`.
 """
 
 from collections.abc import Mapping
@@ -26,6 +33,7 @@ from audit.canonical import Json
 from audit.chain import name_of
 from audit.dsse import decode_base64
 from audit.malformed import Malformed
+from audit.names import Comparable, comparable
 from audit.paths import (
     MAX_INTERMEDIATES,
     Path,
@@ -34,7 +42,7 @@ from audit.paths import (
     check_person,
     load,
 )
-from audit.revocations import RevocationList, key_of, load_list
+from audit.revocations import Place, RevocationList, key_of, load_list, place_of
 
 TRUST = "trust_authority"
 DISTRUST = "distrust_authority"
@@ -61,17 +69,16 @@ class Known:
     path: Path
 
     @property
-    def place(self) -> tuple[bytes, bytes]:
-        """Whose newest list it may be: an issuer's name, under the key of an authority."""
-        return key_of(self.path[-1]), self.list.issuer.public_bytes()
+    def place(self) -> Place:
+        """Whose newest list it may be."""
+        return place_of(self.path[0])
 
-    def speaks_for(self, issuer: x509.Certificate, authority: x509.Certificate) -> bool:
-        """Whether it is about certificates by this issuer, on a path to this authority: a name
-        means something under one authority only, a key everywhere.
-        """
-        if self.list.issuer != issuer.subject:
-            return False
-        return key_of(authority) == self.place[0] or key_of(issuer) == key_of(self.path[0])
+    def names_one_of(self, path: Path) -> bool:
+        """Whether it names a certificate of the path, and is by who issued that one."""
+        return any(
+            certificate.serial_number in self.list.serials and place_of(issuer) == self.place
+            for certificate, issuer in pairwise(path)
+        )
 
 
 @dataclass(frozen=True)
@@ -88,12 +95,14 @@ AuthorityChange = Trusted | Distrusted | Listed
 @dataclass
 class Authorities:
     """What the directory has said so far. ``certified`` has by holder, for keys in force alone,
-    the key's id and the path of certificates that it was enrolled by.
+    the key's id and the path of certificates that it was enrolled by; ``subjects`` by whom each
+    subject of a certificate ever entered belongs to, for each key above it.
     """
 
     trusted: dict[str, x509.Certificate] = field(default_factory=dict)
-    lists: dict[tuple[bytes, bytes], Known] = field(default_factory=dict)
+    lists: dict[Place, Known] = field(default_factory=dict)
     certified: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    subjects: dict[tuple[bytes, Comparable], str] = field(default_factory=dict)
 
     def copy(self) -> "Authorities":
         """The same, and the caller's own."""
@@ -102,6 +111,7 @@ class Authorities:
             trusted=dict(self.trusted),
             lists=dict(self.lists),
             certified=dict(self.certified),
+            subjects=dict(self.subjects),
         )
 
     def check(self, event: str, arguments: Mapping[str, Json], at: str) -> AuthorityChange:
@@ -133,6 +143,13 @@ class Authorities:
                 return (*below, authority)
         raise wrong or Malformed("authority_unknown", below[-1].issuer.rfc4514_string())
 
+    def check_subject(self, holder: str, path: Path) -> None:
+        """Raise Malformed when the first certificate of the path names another than this holder."""
+        for named in _subjects(path):
+            owner = self.subjects.get(named, holder)
+            if owner != holder:
+                raise Malformed("certificate_of_other_person", owner[:80])
+
     def follow(self, change: AuthorityChange) -> None:
         """From here on it counts. ``change`` was checked against this."""
         match change:
@@ -150,6 +167,8 @@ class Authorities:
         self.forget(holder)
         if path:
             self.certified[holder] = key, path
+        for named in _subjects(path):
+            self.subjects.setdefault(named, holder)
 
     def end(self, key: str) -> None:
         """The key of this id counts no more."""
@@ -164,7 +183,7 @@ class Authorities:
     def ended_by(self, known: Known) -> tuple[str, ...]:
         """The keys in force that a list ends, sorted."""
         return tuple(
-            sorted(key for key, path in self.certified.values() if _names_one_of(known, path))
+            sorted(key for key, path in self.certified.values() if known.names_one_of(path))
         )
 
     def _named(self, name: x509.Name) -> list[x509.Certificate]:
@@ -172,7 +191,7 @@ class Authorities:
 
     def _check_trust(self, name: str, certificate: x509.Certificate, at: datetime) -> Trusted:
         check_authority(certificate, at)
-        # Under two ids the lists of one authority would be two authorities' lists.
+        # Under two ids, to distrust it by one of them would change nothing.
         keys = {key_of(each) for each in self.trusted.values()}
         if name in self.trusted or key_of(certificate) in keys:
             raise Malformed("authority_exists", name[:40])
@@ -199,10 +218,9 @@ class Authorities:
 
     def _check_not_revoked(self, path: Path, at: datetime) -> None:
         for certificate, issuer in pairwise(path):
-            about = [each for each in self.lists.values() if each.speaks_for(issuer, path[-1])]
-            if not about:
+            newest = self.lists.get(place_of(issuer))
+            if newest is None:
                 continue
-            newest = max(about, key=lambda known: known.list.begins)
             if certificate.serial_number in newest.list.serials:
                 raise Malformed("certificate_revoked", name_of(certificate))
             if at > newest.list.next:
@@ -220,11 +238,9 @@ def _certificate(text: Json) -> x509.Certificate:
     return load(decode_base64(text))
 
 
-def _names_one_of(known: Known, path: Path) -> bool:
-    return any(
-        certificate.serial_number in known.list.serials and known.speaks_for(issuer, path[-1])
-        for certificate, issuer in pairwise(path)
-    )
+def _subjects(path: Path) -> list[tuple[bytes, Comparable]]:
+    """Whom the first certificate of a path names, under each key above it; nobody without one."""
+    return [(key_of(above), comparable(path[0].subject)) for above in path[1:]]
 
 
 def _time(at: str) -> datetime:

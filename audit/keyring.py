@@ -23,8 +23,9 @@ A key is the base64 of its SubjectPublicKeyInfo. It counts from its entry on, an
 that rotates it out or revokes it: validity is decided by the order of the log, never by a time that
 somebody wrote down. Only the end of a certificate bounds it by time as well: what was received
 after ``not_after`` does not count. A certificate must lead to an authority that the log trusts at
-its entry; a list of revocations ends keys as `revoke` does. The entry that rotates the log's key is
-recorded with the old one, the entry that rotates the administrator's key is signed by the old one.
+its entry, and name nobody who came as another person; a list of revocations ends keys as `revoke`
+does. The entry that rotates the log's key is recorded with the old one, the entry that rotates the
+administrator's key is signed by the old one.
 
 One key has one holder, for ever, and one purpose:
 
@@ -344,6 +345,7 @@ def _given(
         raise Malformed("certificate_ends_otherwise", found.not_after)
     found.check_valid(at)
     path = authorities.check_certificate(der, arguments.get("chain"), at)
+    authorities.check_subject(name, path)
     return replace(holder, not_after=not_after, path=path)
 
 

@@ -8,7 +8,8 @@ over, so that everybody who repeats the check looks at the same certificates. It
                   than the RFC asks, it must itself be valid then, and an authority's certificate
     6.1.3 (a)(1)  each signature is by the key of the next certificate
     6.1.3 (a)(2)  each certificate was valid at the instant
-    6.1.3 (a)(3)  none was revoked: `audit.revocations`, asked by `audit.authorities`
+    6.1.3 (a)(3)  none was revoked, as the key above it says: `audit.revocations`, asked by
+                  `audit.authorities`
     6.1.3 (a)(4)  each names the next one's subject as its issuer; names are compared as bytes,
                   which is stricter than 7.1
     6.1.4 (k)     each above the person's says by basic constraints that it is an authority's

@@ -2,7 +2,9 @@
 
 What is asked of a list follows RFC 5280:
 
-    5.1.2.3    its issuer is who issued the certificates that it speaks of; so 6.3.3 (b)
+    5.1.2.3    its issuer is who issued the certificates that it speaks of; so 6.3.3 (b). More than
+               the RFC asks, by the same key: a name may be given to anybody by any authority
+               above, so what another key of this name signed says nothing about these
     5.1.2.4    the day from which it is may not lie ahead
     5.1.2.5    it says when the next one comes; from then on it is stale
     5.2.3      its number, where it has one, only grows
@@ -27,6 +29,7 @@ from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from audit import chain
 from audit.malformed import Malformed
+from audit.names import Comparable, comparable
 from audit.paths import extension
 
 MAX_LIST_BYTES = 30_000
@@ -111,6 +114,16 @@ def _is_signed(signed: x509.CertificateRevocationList, issuer: x509.Certificate)
         return signed.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # others raise
     except (Malformed, TypeError, ValueError, UnsupportedAlgorithm):
         return False  # a weak signature is nobody's
+
+
+Place = tuple[bytes, Comparable]
+
+
+def place_of(issuer: x509.Certificate) -> Place:
+    """Whose lists are about the certificates that this one issued: its key, under its name. After a
+    change of the key, or of the name, they are others.
+    """
+    return key_of(issuer), comparable(issuer.subject)
 
 
 def key_of(certificate: x509.Certificate) -> bytes:

@@ -132,24 +132,36 @@ def _signer(
 ) -> "tuple[str, tuple[x509.Certificate, ...]]":
     """The trusted authority that a list leads to, and the intermediates that it leads through.
 
-    Those of enrolled people and of earlier lists are known; ``others`` are more, in order. Only
-    names are compared: the recorder checks the rest. Raises Refused.
+    Those of enrolled people and of earlier lists are known; ``others`` are more, in order. Of
+    several by one name it is the one whose key signed. Raises Refused.
     """
+    from audit.paths import is_issued  # noqa: PLC0415 - not for --help
+
     for name, authority in sorted(known.trusted.items()):
-        if authority.subject == found.issuer:
+        if _has_signed(authority, found):
             return name, ()
     paths = [each.path for each in known.lists.values()]
     paths += [path[1:] for _, path in known.certified.values()]
     for path in (tuple(others), *paths):
         between = [each for each in path if each not in known.trusted.values()]
-        names = [each.subject for each in between]
-        if found.issuer not in names:
+        signers = [place for place, each in enumerate(between) if _has_signed(each, found)]
+        if not signers:
             continue
-        through = tuple(between[names.index(found.issuer) :])
+        through = tuple(between[signers[0] :])
         for name, authority in sorted(known.trusted.items()):
-            if through[-1].issuer == authority.subject:
+            if is_issued(through[-1], authority):
                 return name, through
     raise Refused("crl_not_of_authority", detail=found.issuer.rfc4514_string())
+
+
+def _has_signed(issuer: "x509.Certificate", found: "RevocationList") -> bool:
+    from audit.malformed import Malformed  # noqa: PLC0415 - not for --help
+
+    try:
+        found.check_signed_by(issuer)
+    except Malformed:
+        return False
+    return True
 
 
 def _row(session: Session, known: "Authorities", name: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from domain.instants import format_instant
 from domain.refusal import Refused
 
 if TYPE_CHECKING:
-    from domain.directory import Agency, Directory, Period, Person, Substitution
+    from domain.directory import Agency, Directory, Key, Period, Person, Substitution
 
 _PERIOD = ("column_begins", "column_ends")
 
@@ -36,7 +36,7 @@ def show(
     """The directory now, or as it was when the log had so many entries."""
     directory, moment = _directory_at(session, at)
     if person is not None:
-        _show_person(session, directory, moment, person)
+        _show_person(session, directory, moment, person, at)
     elif agency is not None:
         _show_agency(session, directory, moment, agency)
     else:
@@ -154,17 +154,22 @@ def _show_agency(session: Session, directory: "Directory", moment: datetime, whi
     )  # fmt: skip
 
 
-def _show_person(session: Session, directory: "Directory", moment: datetime, who: str) -> None:
+def _show_person(
+    session: Session, directory: "Directory", moment: datetime, who: str, size: int | None
+) -> None:
     person = directory.people.get(who)
     if person is None or _is_service(person):
         raise Refused("unknown_person", person=who[:80])
-    session.out.document(_person_document(directory, moment, person))
+    key = directory.key_of(who)
+    subject = _subject(session, key, size) if key else None
+    session.out.document({**_person_document(directory, moment, person), "subject": subject})
     texts = session.texts
     title = person.title_en if texts.language == "en" else person.title_vi
     session.out.line(f"{who}: {title}", "bold")
     session.out.line(texts("person_clearance", level=texts.name("secrecy", person.clearance)))
-    key = directory.key_of(who)
     session.out.line(texts("person_key", key=key.id) if key else texts("person_without_key"))
+    if subject is not None:
+        session.out.line(texts("person_certificate", subject=subject))
     if person.left is not None:
         session.out.line(texts("person_left_at", at=_when(session, person.left)))
     rows = [
@@ -183,6 +188,29 @@ def _show_person(session: Session, directory: "Directory", moment: datetime, who
     ]  # fmt: skip
     columns = ("column_role", "column_agency", "column_substitution", *_PERIOD)
     session.out.table(columns, rows)
+
+
+def _subject(session: Session, key: "Key", size: int | None) -> str | None:
+    """The name in the certificate that a key came with, by the log's first ``size`` entries."""
+    from audit.dsse import decode_base64  # noqa: PLC0415 - not for --help
+    from audit.entry import open_command, parse_entry  # noqa: PLC0415 - likewise
+    from audit.paths import load  # noqa: PLC0415 - likewise
+    from domain.directory import CHAIN  # noqa: PLC0415 - likewise
+    from store import ledger, tree  # noqa: PLC0415 - likewise
+
+    if key.not_after is None:
+        return None
+    with session.reading() as connection:
+        rows = (
+            ledger.read_chain(connection, CHAIN)
+            if size is None
+            else tree.chain_up_to(connection, CHAIN, size)
+        )
+    for row in rows:
+        arguments = open_command(parse_entry(row.data).command).predicate["arguments"]
+        if arguments.get("spki") == key.spki and "certificate" in arguments:
+            return load(decode_base64(arguments["certificate"])).subject.rfc4514_string()
+    return None
 
 
 def _person_document(directory: "Directory", moment: datetime, person: "Person") -> dict[str, Any]:

@@ -75,8 +75,8 @@ def officer(key: PrivateKey = KEY) -> Signer:
     return Signer(key, "snv", "officer")
 
 
-def good(key: PrivateKey = KEY) -> bytes:
-    return BRANCH.person(key, START - DAY, YEAR)
+def good(key: PrivateKey = KEY, person: str = "snv.an", issuer: Issuer = BRANCH) -> bytes:
+    return issuer.person(key, START - DAY, YEAR, person)
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -159,6 +159,103 @@ def test_a_revoked_certificate_is_not_entered_and_found_if_it_was(
     assert first(operator.verdict([*rows, row]))[1] == "certificate_revoked"
 
 
+P256 = KEYS["p256"]
+OF_OTHER = "certificate_of_other_person"
+
+
+def found_if_entered(world: World, place: Path, event: str, arguments: dict[str, Any]) -> str:
+    """The code that the verifier has when administrator and log enter the change past the
+    recorder, at the very entry.
+    """
+    operator, rows = Operator(world, place), world.rows()
+    row = changed_by_operator(operator, rows, event, arguments)
+    check, code, chain, seq, index = first(operator.verdict([*rows, row]))
+    assert (check, chain) == (Check.COMMAND_SIGNATURE, "directory")
+    assert (seq, index) == (row.seq, len(rows))
+    return code
+
+
+def _stays(world: World) -> None:
+    """The person has the key in force."""
+
+
+def _left(world: World) -> None:
+    world.change("leave", {"person": "snv.an"})
+
+
+def _revoked(world: World) -> None:
+    world.revoke(KEY)
+
+
+@pytest.mark.parametrize("then", [_stays, _left, _revoked])
+@pytest.mark.parametrize("event", ["enrol", "rotate"])
+def test_one_human_being_is_not_entered_as_two_people_and_found_if_entered_anyway(
+    world: World, tmp_path: Path, event: str, then: Callable[[World], None]
+) -> None:
+    world.change("enrol", enrolment(good(), BRANCH))
+    then(world)
+    if event == "rotate":
+        world.enrol("snv.binh", key_of("binh"))
+    arguments = enrolment(good(P256, "SNV.An"), BRANCH, key=P256, person="snv.binh")
+    if event == "rotate":
+        arguments["holder"] = arguments.pop("person")
+    for recorder in (world.recorder, world.another_recorder()):
+        world.recorder = recorder
+        with pytest.raises(Refused) as said:
+            world.change(event, arguments)
+        assert (said.value.code, said.value.facts["detail"]) == (OF_OTHER, "snv.an")
+    assert audit(world).ok
+    assert found_if_entered(world, tmp_path, event, arguments) == OF_OTHER
+
+
+def test_of_two_people_with_one_name_in_one_transaction_the_first_is_entered(world: World) -> None:
+    changes = [
+        enrolment(good(), BRANCH),
+        enrolment(good(P256), BRANCH, key=P256, person="snv.binh"),
+    ]
+    first_one, second = world.recorder.record([
+        Handed(
+            compose_change(world.origin, world.founding, "enrol", arguments, world.administrator,
+                           world.now, world.random),
+            world.now,
+        )
+        for arguments in changes
+    ])  # fmt: skip
+    assert isinstance(first_one, Recorded)
+    assert isinstance(second, Refused)
+    assert second.code == OF_OTHER
+    assert audit(world).ok
+
+
+def test_an_authority_named_like_its_root_cannot_unsay_what_the_root_revoked(
+    world: World, tmp_path: Path
+) -> None:
+    """It lies under the root, which gave it the name, and signs lists that are newer."""
+    lost, namesake = ROOT.authority("Lost"), ROOT.authority("Root", FOREIGN)
+    world.change("revocation_list", listed(ROOT.revoking([lost.der], START - DAY), chain=()))
+    unsaid = namesake.revoking([], START, number=900)
+    world.change("revocation_list", listed(unsaid, chain=(namesake,)))
+    arguments = enrolment(good(issuer=lost), lost)
+    assert refused(world, "enrol", arguments) == "certificate_revoked"
+    assert audit(world).ok
+    assert found_if_entered(world, tmp_path, "enrol", arguments) == "certificate_revoked"
+
+
+@pytest.mark.parametrize("name", ["Root", "Branch"])
+def test_an_authority_ends_no_key_in_the_name_of_another(
+    world: World, tmp_path: Path, name: str
+) -> None:
+    world.change("enrol", enrolment(der := good(), BRANCH))
+    namesake = ROOT.authority(name, FOREIGN)
+    crl, later = (namesake.revoking([der, BRANCH.der], START, number=each) for each in (1, 2))
+    world.change("revocation_list", listed(crl, chain=(namesake,)))
+    wrong = listed(later, KEY, chain=(namesake,))
+    assert refused(world, "revocation_list", wrong) == "crl_keys_differ"
+    assert world.recorder.directory().keys[KEY.public.id].state is KeyState.IN_FORCE
+    assert audit(world).ok
+    assert found_if_entered(world, tmp_path, "revocation_list", wrong) == "crl_keys_differ"
+
+
 def test_a_key_counts_no_more_from_the_list_on_that_names_its_certificate(
     world: World, tmp_path: Path
 ) -> None:
@@ -190,7 +287,7 @@ def test_a_key_counts_no_more_from_the_list_on_that_names_its_certificate(
 
 
 def test_of_who_left_or_got_another_key_a_list_ends_nothing(database_url: str) -> None:
-    world, mine, theirs = trusting(database_url), good(), good(KEYS["p256"])
+    world, mine, theirs = trusting(database_url), good(), good(KEYS["p256"], "snv.binh")
     world.change("enrol", enrolment(mine, BRANCH))
     world.change("enrol", enrolment(theirs, BRANCH, key=KEYS["p256"], person="snv.binh"))
     world.change("leave", {"person": "snv.an"})
@@ -260,7 +357,8 @@ def test_only_the_administrator_says_whom_the_log_trusts(world: World) -> None:
 
 
 def test_what_comes_in_one_transaction_is_judged_in_its_order(world: World) -> None:
-    second = enrolment(good(KEYS["p256"]), BRANCH, key=KEYS["p256"], person="snv.binh")
+    theirs = good(KEYS["p256"], "snv.binh")
+    second = enrolment(theirs, BRANCH, key=KEYS["p256"], person="snv.binh")
     der = good()
     changes: list[tuple[str, dict[str, Any]]] = [
         ("enrol", enrolment(der, BRANCH)),
@@ -290,7 +388,8 @@ def test_after_a_restart_the_same_authorities_are_known(database_url: str) -> No
     world.recorder = world.another_recorder()
     world.change("revocation_list", listed(BRANCH.revoking([der], START), KEY))
     world.change("distrust_authority", {"authority": "root"})
-    again = enrolment(good(KEYS["p256"]), BRANCH, key=KEYS["p256"], person="snv.binh")
+    theirs = good(KEYS["p256"], "snv.binh")
+    again = enrolment(theirs, BRANCH, key=KEYS["p256"], person="snv.binh")
     for recorder in (world.recorder, world.another_recorder()):
         world.recorder = recorder
         assert refused(world, "enrol", again) == "authority_unknown"

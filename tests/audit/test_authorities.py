@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ObjectIdentifier
 
 from audit.authorities import Authorities
@@ -19,7 +19,15 @@ from audit.malformed import Malformed
 from audit.revocations import MAX_LIST_BYTES, load_list
 from domain.instants import format_instant
 from gateway.composing import prove_enrolment
-from tests.support.certificates import Issuer, certified, name_of, pem_of, text_of
+from tests.support.certificates import (
+    FOREVER,
+    Issuer,
+    certified,
+    name_of,
+    pem_of,
+    printable,
+    text_of,
+)
 from tests.support.world import FOUNDING, ORIGIN, START, key_of, spki_of
 
 NOW = format_instant(START)
@@ -47,13 +55,17 @@ def trust(issuer: Issuer = ROOT, name: str = "root") -> dict[str, Any]:
     return {"authority": name, "certificate": text_of(issuer.der)}
 
 
-def certificate(key: PrivateKey, issuer: Issuer = BRANCH) -> bytes:
-    return issuer.person(key, START - DAY, YEAR)
+def certificate(
+    key: str, issuer: Issuer = BRANCH, name: str | x509.Name | None = None, **more: Any
+) -> bytes:
+    """For the key of that name, whose holder the name begins with."""
+    common = key.split(maxsplit=1)[0] if name is None else name
+    return issuer.person(key_of(key), START - DAY, YEAR, common, **more)
 
 
-def enrolment(person: str, der: bytes, *chain: Issuer) -> dict[str, Any]:
-    """For the key of that name, whose certificate this is."""
-    key = key_of(person)
+def enrolment(person: str, der: bytes, *chain: Issuer, named: str = "") -> dict[str, Any]:
+    """For the key of that name, or the person's, whose certificate this is."""
+    key = key_of(named or person)
     proof = prove_enrolment(ORIGIN, person, key)
     return {"person": person, "spki": spki_of(key), "proof": proof, **certified(der, *chain)}
 
@@ -80,7 +92,7 @@ def _ring() -> Keyring:
     return ring
 
 
-AN, BINH = certificate(key_of("an")), certificate(key_of("binh"))
+AN, BINH = certificate("an"), certificate("binh")
 AN_ID, BINH_ID = key_of("an").public.id, key_of("binh").public.id
 
 
@@ -112,7 +124,7 @@ def test_each_reason_has_its_code(ring: Keyring) -> None:
         (BINH, (ROOT.authority("Branch", ec.derive_private_key(4, ec.SECP256R1())),),
          "certificate_chain_broken"),
         (BINH, (BRANCH, BRANCH), "certificate_chain_broken"),
-        (certificate(key, stranger), (), "authority_unknown"),
+        (certificate("binh", stranger), (), "authority_unknown"),
         (BINH, (BRANCH,) * 6, "malformed_command"),
     ]  # fmt: skip
     for der, chain, expected in cases:
@@ -168,7 +180,7 @@ def test_a_person_whose_certificate_was_revoked_gets_another_key(ring: Keyring) 
     done(ring, "revocation_list", listed(BRANCH.revoking([AN], START), AN_ID))
     key = key_of("an 2")
     assert code(ring, "rotate", exchange("an", key)) == "unknown_holder"
-    given = {"person": "an", **certified(certificate(key), BRANCH)}
+    given = {"person": "an", **certified(certificate("an 2"), BRANCH)}
     proved = {"spki": spki_of(key), "proof": prove_enrolment(ORIGIN, "an", key)}
     done(ring, "enrol", {**given, **proved})
     assert ring.holder(key.public.id) is not None
@@ -177,7 +189,7 @@ def test_a_person_whose_certificate_was_revoked_gets_another_key(ring: Keyring) 
 def test_a_listed_certificate_is_not_entered(ring: Keyring) -> None:
     done(ring, "revocation_list", listed(BRANCH.revoking([BINH], START)))
     assert code(ring, "enrol", enrolment("binh", BINH, BRANCH)) == "certificate_revoked"
-    done(ring, "enrol", enrolment("chi", certificate(key_of("chi")), BRANCH))
+    done(ring, "enrol", enrolment("chi", certificate("chi"), BRANCH))
 
 
 def test_a_stale_list_vouches_for_nobody(ring: Keyring) -> None:
@@ -279,6 +291,87 @@ def test_of_the_lists_of_one_branch_under_two_authorities_the_newest_counts(
     ring.check("enrol", enrolment("binh", BINH, BRANCH), at(days=3))
 
 
+def test_an_authority_named_like_its_root_takes_the_place_of_none_of_the_roots_lists(
+    ring: Keyring,
+) -> None:
+    """Nor does a person whose certificate is named so, though nothing in it forbids lists."""
+    lost = ROOT.authority("Lost")
+    done(ring, "revocation_list", listed(ROOT.revoking([lost.der], START, number=1), chain=()))
+    under_lost = enrolment("chi", certificate("chi", lost), lost)
+    namesake = ROOT.authority("Root", ec.derive_private_key(8, ec.SECP256R1()))
+    secret = key_of("dung").unwrapped
+    assert isinstance(secret, ed25519.Ed25519PrivateKey)
+    person = Issuer(
+        "Root", secret, ROOT.person(key_of("dung"), START - DAY, YEAR, "Root", may=None)
+    )
+    for forger in (namesake, person):
+        assert code(ring, "enrol", under_lost) == "certificate_revoked"
+        # It revokes nothing of the root's, and takes nothing back.
+        theirs = forger.revoking([BRANCH.der], START, number=900)
+        wrong = listed(theirs, AN_ID, chain=(forger,))
+        assert code(ring, "revocation_list", wrong) == "crl_keys_differ"
+        done(ring, "revocation_list", listed(theirs, chain=(forger,)))
+        assert ring.holder(AN_ID) is not None
+        ring.check("enrol", enrolment("binh", BINH, BRANCH), NOW)
+        assert code(ring, "enrol", under_lost) == "certificate_revoked"
+    # And its great number keeps no list of the root's out.
+    ours = ROOT.revoking([lost.der, BRANCH.der], START + DAY, number=2)
+    done(ring, "revocation_list", listed(ours, AN_ID, chain=()), at(days=1))
+
+
+RENEWED = ROOT.authority("Branch", ec.derive_private_key(9, ec.SECP256R1()))
+"""The branch after a change of its key. Its serial numbers begin anew."""
+
+
+def test_the_lists_of_an_authority_are_about_what_the_same_key_issued(ring: Keyring) -> None:
+    theirs = certificate("binh", RENEWED)
+    done(ring, "enrol", enrolment("binh", theirs, RENEWED))
+    serials = {x509.load_der_x509_certificate(each).serial_number for each in (AN, theirs)}
+    new, old = RENEWED.revoking([], START, number=9, serials=serials), BRANCH.revoking([], START)
+    done(ring, "revocation_list", listed(new, BINH_ID, chain=(RENEWED,)))
+    assert ring.holder(AN_ID) is not None
+    # Neither is newer or older than the other: each follows on those by its own key.
+    done(ring, "revocation_list", listed(old))
+    assert code(ring, "revocation_list", listed(old)) == "crl_older"
+
+
+@pytest.mark.parametrize("stale", ["old", "new"])
+def test_a_list_by_one_key_is_not_made_fresh_by_a_list_of_another(
+    ring: Keyring, stale: str
+) -> None:
+    issuers = {"old": BRANCH, "new": RENEWED}
+    for name, issuer in issuers.items():
+        crl = issuer.revoking([], START, lasts=DAY if name == stale else 9 * DAY)
+        done(ring, "revocation_list", listed(crl, chain=(issuer,)))
+    for name, issuer in issuers.items():
+        arguments = enrolment("binh", certificate("binh", issuer), issuer)
+        if name == stale:
+            assert code(ring, "enrol", arguments, at(days=2)) == "crl_expired"
+        else:
+            ring.check("enrol", arguments, at(days=2))
+
+
+def test_an_authority_of_two_names_has_lists_under_each(ring: Keyring) -> None:
+    """A serial number means something under one name only (RFC 5280, 4.1.2.2)."""
+    renamed = ROOT.authority("Branch of another name", BRANCH.key)
+    crl = renamed.revoking([AN], START, number=9)
+    done(ring, "revocation_list", listed(crl, chain=(renamed,)))
+    assert ring.holder(AN_ID) is not None
+    done(ring, "revocation_list", listed(BRANCH.revoking([AN], START, number=1), AN_ID))
+
+
+def test_a_name_by_another_kind_of_string_keeps_no_list_away(ring: Keyring) -> None:
+    spelled = Issuer(
+        "Branch",
+        BRANCH.key,
+        ROOT.certificate(
+            printable("Branch"), BRANCH.key, FOREVER, may={"key_cert_sign", "crl_sign"}, ca=True
+        ),
+    )
+    done(ring, "revocation_list", listed(BRANCH.revoking([AN], START), AN_ID, chain=(spelled,)))
+    assert code(ring, "revocation_list", listed(BRANCH.revoking([AN], START))) == "crl_older"
+
+
 def test_the_entry_names_exactly_the_keys_that_it_ends(ring: Keyring) -> None:
     done(ring, "enrol", enrolment("binh", BINH, BRANCH))
     both = BRANCH.revoking([AN, BINH], START)
@@ -290,7 +383,7 @@ def test_the_entry_names_exactly_the_keys_that_it_ends(ring: Keyring) -> None:
 
 def test_keys_that_ended_otherwise_are_not_ended_again(ring: Keyring) -> None:
     done(ring, "enrol", enrolment("binh", BINH, BRANCH))
-    done(ring, "enrol", enrolment("chi", chi := certificate(key_of("chi")), BRANCH))
+    done(ring, "enrol", enrolment("chi", chi := certificate("chi"), BRANCH))
     done(ring, "rotate", exchange("an", key_of("an 2")))
     done(ring, "revoke", {"key": BINH_ID, "reason": "lost", "since": None})
     done(ring, "leave", {"person": "chi"})
@@ -298,6 +391,89 @@ def test_keys_that_ended_otherwise_are_not_ended_again(ring: Keyring) -> None:
     ended = [ring.why_not(each) for each in (AN_ID, BINH_ID, key_of("chi").public.id)]
     assert ended == ["key_rotated", "key_revoked", "key_revoked"]
     assert ring.holder(key_of("an 2").public.id) is not None
+
+
+OF_AN = "certificate_of_other_person"
+
+
+def test_a_name_in_a_certificate_belongs_to_the_first_person_who_came_with_it(
+    ring: Keyring,
+) -> None:
+    theirs = certificate("binh", name="an")
+    assert code(ring, "enrol", enrolment("binh", theirs, BRANCH)) == OF_AN
+    alone = prove_enrolment(ORIGIN, "binh", key_of("binh 2"))
+    done(ring, "enrol", {"person": "binh", "spki": spki_of(key_of("binh 2")), "proof": alone})
+    arguments = exchange("binh", key_of("binh"), **certified(theirs, BRANCH))
+    assert code(ring, "rotate", arguments) == OF_AN
+    # What was refused took nothing: this name is still nobody's.
+    done(ring, "rotate", exchange("binh", key_of("binh"), **certified(BINH, BRANCH)))
+
+
+END: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "revoked": [("revoke", {"key": AN_ID, "reason": "lost", "since": None})],
+    "left": [("leave", {"person": "an"})],
+    "rotated": [("rotate", exchange("an", key_of("an 2")))],
+    "renamed": [("rotate", exchange(
+        "an", key_of("an 2"), **certified(certificate("an 2", name="An II"), BRANCH)))],
+    "listed": [("revocation_list", listed(BRANCH.revoking([AN], START), AN_ID))],
+    "distrusted": [("distrust_authority", {"authority": "root"}),
+                   ("trust_authority", trust(Issuer.root("Root", ROOT.key), "again"))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", END)
+def test_the_name_stays_theirs_whatever_becomes_of_them_and_their_key(
+    ring: Keyring, end: str
+) -> None:
+    for event, arguments in END[end]:
+        done(ring, event, arguments)
+    theirs = certificate("binh", name="an")
+    assert code(ring, "enrol", enrolment("binh", theirs, BRANCH)) == OF_AN
+    done(ring, "enrol", enrolment("binh", certificate("binh 2"), BRANCH, named="binh 2"))
+
+
+def test_a_person_has_many_names_and_each_is_theirs(ring: Keyring) -> None:
+    for key, name in (("an 2", "an"), ("an 3", "An II"), ("an 4", "an")):
+        mine = certified(certificate(key, name=name), BRANCH)
+        done(ring, "rotate", exchange("an", key_of(key), **mine))
+    for name in ("an", "An II"):
+        theirs = certificate("binh", name=name)
+        assert code(ring, "enrol", enrolment("binh", theirs, BRANCH)) == OF_AN
+
+
+@pytest.mark.parametrize("name", ["AN", " an", printable("an")], ids=["case", "space", "kind"])
+def test_a_name_that_is_spelled_otherwise_is_the_same(ring: Keyring, name: str | x509.Name) -> None:
+    theirs = certificate("binh", name=name)
+    assert code(ring, "enrol", enrolment("binh", theirs, BRANCH)) == OF_AN
+
+
+def test_two_authorities_under_one_root_name_one_person_by_one_name(ring: Keyring) -> None:
+    for issuer, chain in ((ROOT, ()), (other := ROOT.authority("Other"), (other,))):
+        theirs = certificate("binh", issuer, "an")
+        assert code(ring, "enrol", enrolment("binh", theirs, *chain)) == OF_AN
+
+
+def test_what_two_roots_call_by_one_name_may_be_two_people(ring: Keyring) -> None:
+    rival = Issuer.root("Rival")
+    done(ring, "trust_authority", trust(rival, "rival"))
+    done(ring, "enrol", enrolment("binh", certificate("binh", rival, "an")))
+    chi = enrolment("chi", certificate("chi", rival, "an"))
+    assert code(ring, "enrol", chi) == OF_AN
+
+
+def test_what_one_authority_names_under_two_roots_is_one_person(ring: Keyring) -> None:
+    """Otherwise a way round by another root would make one human being two people."""
+    rival = Issuer.root("Rival")
+    crossed = rival.authority("Branch", BRANCH.key)
+    done(ring, "trust_authority", trust(rival, "rival"))
+    theirs = certificate("binh", crossed, "an")
+    assert code(ring, "enrol", enrolment("binh", theirs, crossed)) == OF_AN
+
+
+def test_a_certificate_that_names_nobody_names_one_person(ring: Keyring) -> None:
+    done(ring, "enrol", enrolment("binh", certificate("binh", name=x509.Name([])), BRANCH))
+    chi = enrolment("chi", certificate("chi", name=x509.Name([])), BRANCH)
+    assert code(ring, "enrol", chi) == OF_AN
 
 
 def _extension(critical: bool = True) -> tuple[x509.ExtensionType, bool]:  # noqa: FBT001, FBT002
@@ -357,6 +533,11 @@ def test_a_copy_is_the_callers_own() -> None:
     after = before.copy()
     after.follow(after.check("trust_authority", trust(), NOW))
     assert (list(before.trusted), list(after.trusted)) == ([], ["root"])
+    path = tuple(x509.load_der_x509_certificate(each) for each in (AN, BRANCH.der, ROOT.der))
+    after.certify("an", AN_ID, path)
+    before.check_subject("binh", path)
+    with pytest.raises(Malformed, match=OF_AN):
+        after.check_subject("binh", path)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -311,9 +312,10 @@ _LEAVE = st.builds(
     st.sampled_from([*HOLDERS[:2], "clock"]),
 )
 _CERTIFICATES = {
-    name: certified(certificate_of(key_of(name), START - timedelta(days=1), timedelta(days=30)))
-    for name in NAMES
-}
+    name: certified(certificate_of(key_of(name), START - timedelta(days=1), timedelta(days=30),
+                                   name=f"Cán bộ {number % 3}"))
+    for number, name in enumerate(NAMES)
+}  # fmt: skip
 _BY_EVENT: dict[str, Callable[..., dict[str, Any]]] = {"enrol": enrolment, "rotate": exchange}
 _CERTIFY = st.builds(
     lambda event, person, name: (
@@ -341,7 +343,7 @@ _CHANGES = st.lists(
 )  # fmt: skip
 _ONLY_THE_KEYRING = {
     "key_type_unsupported", "authority_unknown", "certificate_revoked", "crl_older",
-    "crl_keys_differ",
+    "crl_keys_differ", "certificate_of_other_person",
 }  # fmt: skip
 """What the rules can't tell, since they open neither keys nor certificates."""
 
@@ -356,6 +358,7 @@ def test_rules_and_verifier_judge_every_change_of_keys_alike(
     known = {"people": [person_of(person) for person in HOLDERS[:2]]}
     directories.advance(directory, "add_people", known, "", START)
     begun = [("trust_authority", TRUSTED), ("enrol", enrolment("snv.an", key_of("an")))]
+    named: dict[str, str] = {}
     for event, asked in [*begun, *changes]:
         arguments = _completed(event, asked, directory)
         administrator = directory.key_of(ADMINISTRATOR)
@@ -371,6 +374,11 @@ def test_rules_and_verifier_judge_every_change_of_keys_alike(
         if fit and legal:
             ring.follow(change)
             directories.advance(directory, event, arguments, "", START)
+            if "spki" in arguments and "certificate" in arguments:
+                der = base64.b64decode(arguments["certificate"])
+                subject = x509.load_der_x509_certificate(der).subject.rfc4514_string()
+                who = arguments.get("person") or arguments["holder"]
+                assert named.setdefault(subject, who) == who
         _agree(ring, directory)
 
 

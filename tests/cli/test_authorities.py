@@ -21,6 +21,7 @@ from gateway.composing import prove_enrolment
 from messages import LANGUAGES
 from tests.cli.shell import PASSPHRASE, Shell
 from tests.support.certificates import Issuer, pem_of
+from tests.support.publishing import published
 
 POST = ("--role", "snv:officer", "--title-vi", "Cán bộ", "--title-en", "Officer")
 DAY = timedelta(days=1)
@@ -160,6 +161,49 @@ def test_a_list_by_the_authority_itself_needs_nothing(served: Shell, files: Path
     path = revoked(files, served, ROOT, UPPER.der)
     found = served.json("authority", "revocations", path)
     assert [each["holder"] for each in found["ended"]] == ["snv.an"]
+
+
+def test_of_two_authorities_by_one_name_the_list_is_that_of_the_key_that_signed_it(
+    served: Shell, files: Path
+) -> None:
+    renewed = UPPER.authority("Lower CA", ec.derive_private_key(77, ec.SECP256R1()))
+    key, now = PrivateKey(ec.derive_private_key(4322, ec.SECP256R1())), served.world.now
+    der = renewed.person(key, now - DAY, 30 * DAY, "Bình")
+    (files / "binh.pem").write_bytes(b"".join(map(pem_of, (der, renewed.der, UPPER.der))))
+    (files / "binh.proof").write_text(prove_enrolment(served.world.origin, "snv.binh", key))
+    served("directory", "add-person", "snv.binh", *POST)
+    served("key", "enrol", "snv.an", "--key", str(files / "an.p12"))
+    words = ("--certificate", str(files / "binh.pem"), "--proof", str(files / "binh.proof"))
+    assert served("key", "enrol", "snv.binh", *words) == 0, served.complained
+    for issuer, whose, mine in (
+        (renewed, "snv.binh", der), (LOWER, "snv.an", (files / "an.cer").read_bytes()),
+    ):  # fmt: skip
+        found = served.json("authority", "revocations", revoked(files, served, issuer, mine))
+        assert [each["holder"] for each in found["ended"]] == [whose]
+    assert served("audit", "verify") == 0, served.said
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_name_in_a_certificate_is_shown_and_is_nobody_elses(
+    served: Shell, files: Path, language: str
+) -> None:
+    show = ("directory", "show", "--person", "snv.an")
+    assert served.json(*show)["subject"] is None
+    served("key", "enrol", "snv.an", "--key", str(files / "an.p12"))
+    assert served.json(*show)["subject"] == "CN=Cán bộ"
+    size = len(served.world.rows())
+    published(served.world, files / "log").publish()
+    assert served.json(*show, "--at", str(size))["subject"] == "CN=Cán bộ"
+    assert served.json(*show, "--at", str(size - 1))["subject"] is None
+    assert served(*show, language=language) == 0
+    assert "CN=Cán bộ" in served.said
+    other = PrivateKey(ec.derive_private_key(4323, ec.SECP256R1()))
+    der = LOWER.person(other, served.world.now - DAY, 30 * DAY)
+    (files / "other.pem").write_bytes(pem_of(der) + pem_of(LOWER.der) + pem_of(UPPER.der))
+    (files / "other.proof").write_text(prove_enrolment(served.world.origin, "snv.officer", other))
+    words = ("--certificate", str(files / "other.pem"), "--proof", str(files / "other.proof"))
+    assert served("key", "rotate", "snv.officer", *words, language=language) == 1
+    assert "snv.an" in served.complained
 
 
 def test_the_end_of_trust_tells_how_many_keys_stay(served: Shell, files: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from audit.algorithms import PrivateHalf
@@ -32,8 +33,17 @@ ISSUING = {"key_cert_sign", "crl_sign"}
 CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)
 
 
-def name_of(common: str) -> x509.Name:
+def name_of(common: str | x509.Name) -> x509.Name:
+    """A name of one common name; a name stays as it is."""
+    if isinstance(common, x509.Name):
+        return common
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def printable(common: str) -> x509.Name:
+    """The same name, by another kind of string: its bytes are others."""
+    kind = _ASN1Type.PrintableString
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common, kind)])
 
 
 def usage(*allowed: str) -> x509.KeyUsage:
@@ -96,8 +106,8 @@ class Issuer:
         return Issuer(common, own, self.certificate(common, own, valid, **_of_authority(more)))
 
     def person(
-        self, key: PrivateKey, begins: datetime, lasts: timedelta, common: str = "Cán bộ",
-        **more: Any,
+        self, key: PrivateKey, begins: datetime, lasts: timedelta,
+        common: str | x509.Name = "Cán bộ", **more: Any,
     ) -> bytes:  # fmt: skip
         """A person's certificate, for signing unless said otherwise."""
         given = {"may": SIGNING, "ca": False, **more}
@@ -105,7 +115,7 @@ class Issuer:
 
     def certificate(
         self,
-        common: str,
+        common: str | x509.Name,
         key: Any,
         valid: tuple[datetime, timedelta],
         *,
