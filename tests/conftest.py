@@ -63,7 +63,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
     server = start_server(tmp_path_factory.mktemp("temporal"))
     yield server
-    server.stop()
+    server.kill()
 
 
 @pytest.fixture

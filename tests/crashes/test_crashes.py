@@ -134,7 +134,7 @@ def stage(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iter
     started = Stage(tmp_path, temporal, world, url, free_port())
     yield started
     started.stop()
-    started.temporal.stop()
+    started.temporal.kill()
     world.close()
 
 

@@ -31,7 +31,7 @@ from workflows.messages import TASK_QUEUE
 def server(tmp_path: Path) -> Iterator[TemporalServer]:
     started = start_server(tmp_path / "temporal")
     yield started
-    started.stop()
+    started.kill()
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def test_steps_taken_while_temporal_is_down_reach_the_workflow_when_it_is_
         known = await service.follow(task, seconds=60)
         assert format_task(known) == format_task(task)
     finally:
-        again.stop()
+        again.kill()
 
 
 async def test_a_terminated_workflow_comes_back_with_its_deadlines(service: Running) -> None:
@@ -146,7 +146,7 @@ async def test_a_lost_temporal_store_costs_nothing(
             known = await service.follow(task, seconds=60)
             assert format_task(known) == format_task(task)
     finally:
-        again.stop()
+        again.kill()
 
 
 async def test_the_read_model_is_rebuilt_from_the_log_alone(service: Running) -> None:

@@ -26,7 +26,7 @@ async def test_a_command_stamped_in_time_is_in_time_when_the_workers_come_back_a
     try:
         await _confirmed_while_down(world, await connect(server.address))
     finally:
-        server.stop()
+        server.kill()
         world.close()
 
 

@@ -38,7 +38,7 @@ from workflows.messages import TASK_QUEUE, Answer, Follow, Submit, TaskStart
 def server(tmp_path: Path) -> Iterator[TemporalServer]:
     started = start_server(tmp_path / "temporal")
     yield started
-    started.stop()
+    started.kill()
 
 
 @dataclass
