@@ -1,6 +1,7 @@
 """Opening a database: SQLite or PostgreSQL, by address."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,7 +9,6 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     # Without it INSERT OR REPLACE deletes rows past the triggers that guard the log.
@@ -17,6 +17,7 @@ _PRAGMAS = (
     "PRAGMA secure_delete = ON",
     "PRAGMA busy_timeout = 30000",
 )
+_WAL_SECONDS, _WAL_PAUSE = 30, 0.02
 
 
 def open_engine(url: str) -> Engine:
@@ -76,8 +77,25 @@ def forget_erased(engine: Engine) -> bool:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver would open transactions by itself, and late; `_begin_sqlite` does it instead.
     connection.isolation_level = None
+    _use_wal(connection)
     for pragma in _PRAGMAS:
         connection.execute(pragma)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Turn a new file into one with a write-ahead log. It takes the file alone, and SQLite does not
+    wait for that as it does for a lock: of two services that start at once, one is told "locked".
+    """
+    for _ in range(round(_WAL_SECONDS / _WAL_PAUSE)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_WAL_PAUSE)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -81,3 +81,27 @@ def test_two_services_that_start_at_once_both_find_the_tables(database_url: str)
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_services_that_open_a_new_file_at_once_all_get_it(tmp_path: Path) -> None:
+    """SQLite tells one of them "locked" now and then: so it is tried more than once."""
+    failures: list[BaseException] = []
+
+    def work(url: str, start: threading.Barrier) -> None:
+        engine = open_engine(url)
+        start.wait()
+        try:
+            engine.connect().close()
+        except Exception as error:  # noqa: BLE001 - shown below
+            failures.append(error)
+        finally:
+            engine.dispose()
+
+    for number in range(40):
+        start, url = threading.Barrier(6), f"sqlite:///{tmp_path / f'{number}.sqlite'}"
+        threads = [threading.Thread(target=work, args=(url, start)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
