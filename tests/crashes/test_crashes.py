@@ -5,14 +5,13 @@ again what was killed as a supervisor would, and does nothing else by hand.
 """
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import time as hour
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import httpx
@@ -27,7 +26,7 @@ from domain.snapshot import format_task, parse_task
 from domain.task import State, Task
 from store import ledger, queries
 from tests.support.clients import connect
-from tests.support.crashing import Plan
+from tests.support.crashing import Plan, started
 from tests.support.temporal import TemporalServer, free_port, start_server
 from tests.support.world import HEADER, World
 from workflows.messages import Submit
@@ -67,7 +66,7 @@ class Stage:
     world: World
     url: str
     door_port: int
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkServerProcess | None = None
     connected: Client | None = None
 
     @property
@@ -88,16 +87,11 @@ class Stage:
             self.url, self.temporal.address, self.world.origin, self.door_port, point, victim,
             self.temporal.pid, str(self.armed), str(ready),
         )  # fmt: skip
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.crashing"], stdin=subprocess.PIPE
-        )
-        assert self.process.stdin is not None
-        self.process.stdin.write(plan.dump().encode())
-        self.process.stdin.close()
+        self.process = started(plan)
         deadline = time.monotonic() + 30
         while not ready.exists():
-            assert self.process.poll() in {None, -9}, "the service did not start"
-            if self.process.poll() == -9:
+            assert self.process.exitcode in {None, -9}, "the service did not start"
+            if self.process.exitcode == -9:
                 return
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -106,13 +100,13 @@ class Stage:
         """What a supervisor does."""
         if not self.temporal.is_alive:
             self.temporal = start_server(self.temporal.directory, self.temporal.port)
-        if self.process is not None and self.process.poll() is not None:
+        if self.process is not None and self.process.exitcode is not None:
             self.start(victim, point)
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
+            self.process.join()
 
 
 @pytest.fixture
@@ -131,10 +125,10 @@ def stage(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iter
     )
     temporal = start_server(tmp_path / "temporal")
     world = World(url, start=datetime.now(UTC))
-    started = Stage(tmp_path, temporal, world, url, free_port())
-    yield started
-    started.stop()
-    started.temporal.kill()
+    made = Stage(tmp_path, temporal, world, url, free_port())
+    yield made
+    made.stop()
+    made.temporal.kill()
     world.close()
 
 

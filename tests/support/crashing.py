@@ -1,19 +1,17 @@
 """A service in a process of its own that pulls a plug at one named point of a step, once.
 
-    python -m tests.support.crashing < settings.json
-
 What to kill: ``worker`` (this process), ``temporal`` (the server's process) or ``database`` (every
 PostgreSQL backend of this database, which takes the whole server into crash recovery).
 """
 
 import asyncio
-import json
 import os
 import signal
-import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import psycopg
@@ -41,9 +39,6 @@ class Plan:
     temporal_pid: int
     armed: str
     ready: str
-
-    def dump(self) -> str:
-        return json.dumps(asdict(self))
 
 
 def probe_of(plan: Plan) -> Probe:
@@ -80,7 +75,24 @@ def kill_backends(url: str) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-async def main(plan: Plan) -> None:
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
+
+
+def started(plan: Plan) -> ForkServerProcess:
+    """The service under way. It is forked from a process that has loaded everything and done
+    nothing, since loading takes longer than most of these tests.
+    """
+    process = _PROCESSES.Process(target=_run, args=(plan,), daemon=True)
+    process.start()
+    return process
+
+
+def _run(plan: Plan) -> None:
+    asyncio.run(_serve(plan))
+
+
+async def _serve(plan: Plan) -> None:
     keys = LogKeys(plan.origin, key_of("log"), key_of("clock"), key_of("door"))
     settings = Settings(
         plan.database_url, keys, door_port=plan.door_port, takeover=timedelta(seconds=1)
@@ -89,7 +101,3 @@ async def main(plan: Plan) -> None:
     async with service(settings, client, probe=probe_of(plan)):
         await asyncio.to_thread(Path(plan.ready).touch)
         await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Plan(**json.loads(sys.stdin.read()))))
