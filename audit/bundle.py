@@ -16,6 +16,7 @@ nothing is unpacked to the disk.
 import base64
 import os
 import re
+import stat
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -167,21 +168,38 @@ class _Folder:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._real = Path(os.path.realpath(root))
+        self._places: dict[str, str] = {}
 
     def names(self) -> Iterator[str]:
         for path in self._root.glob("entry/*"):
             yield f"entry/{path.name}"
 
     def read(self, name: str, limit: int) -> bytes:
-        path = self._root / name
-        if os.path.realpath(path) != str(self._real / name):
+        folder, _, file_name = name.rpartition("/")
+        path = f"{self._place_of(folder, name)}/{file_name}"
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileNotFoundError(name) from None
+        if stat.S_ISLNK(found.st_mode):
             raise Malformed("bundle_link", name)
-        if not path.is_file():
+        if not stat.S_ISREG(found.st_mode):
             raise FileNotFoundError(name)
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             # Room for what is there, not for the most that might be.
-            size = os.fstat(file.fileno()).st_size
-            return _within(name, file.read(min(size, limit) + 1), limit)
+            return _within(name, file.read(min(found.st_size, limit) + 1), limit)
+
+    def _place_of(self, folder: str, name: str) -> str:
+        """Where a folder of the bundle really is: no link on the way may lead out of it. Looked for
+        once, as there are few folders and many files.
+        """
+        place = self._places.get(folder)
+        if place is None:
+            place = str(self._real / folder)
+            if os.path.realpath(place) != place:
+                raise Malformed("bundle_link", name)
+            self._places[folder] = place
+        return place
 
 
 def _within(name: str, data: bytes, limit: int) -> bytes:

@@ -29,7 +29,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from audit.canonical import Json
 from audit.commitment import Opening, is_commitment
@@ -317,7 +317,9 @@ class Run:
         signed = signed_bytes(payload)
         digest = hashlib.sha256(signed).hexdigest()
         if present:
-            holder = self._holder(key, record["received_at"])
+            holder = self.keyring.holder(key) or self._uncounted(key)
+            if holder.not_after is not None:
+                _check_expired(holder, record["received_at"])
         else:
             # The first entry of a log brings its own key. That the log's key vouches for it is
             # all there is to say for it: so it must be the very command that the record names.
@@ -342,16 +344,9 @@ class Run:
         except Malformed as error:
             raise _Broken(Check.COMMAND_SIGNATURE, error.code, error.detail) from error
 
-    def _holder(self, key: str, received_at: str) -> Holder:
-        """Whose key it is. The order of the log decides whether it counts; time only ends it."""
-        holder = self.keyring.holder(key)
-        if holder is None:
-            code = self.keyring.why_not(key)
-            raise _Broken(Check.COMMAND_SIGNATURE, code, self._uncounted_key(key))
-        if holder.not_after is not None and holder.has_expired(received_at):
-            detail = f"received {received_at}, the certificate ended {holder.not_after}"
-            raise _Broken(Check.COMMAND_SIGNATURE, "certificate_expired", detail)
-        return holder
+    def _uncounted(self, key: str) -> NoReturn:
+        """Say why a key does not count. The order of the log decides that; time only ends it."""
+        raise _Broken(Check.COMMAND_SIGNATURE, self.keyring.why_not(key), self._uncounted_key(key))
 
     def _founder(self, payload: bytes, record: _Predicate, log_key: PublicKey) -> Holder:
         name, _, command = read_command(payload)
@@ -411,7 +406,8 @@ class Run:
         except (TypeError, ValueError) as error:  # nothing guards what stands beside the log
             raise _Broken(Check.OPENINGS, "opening_unreadable", str(error)) from error
         if not found:
-            self._erased += sum(map(is_commitment, arguments.values()))
+            if arguments:
+                self._erased += sum(map(is_commitment, arguments.values()))
             return
         commitments = {field: text for field, text in arguments.items() if is_commitment(text)}
         for field, opening in found.items():
@@ -443,6 +439,12 @@ class Run:
         """An entry that was missing and comes later was moved, not removed."""
         if finding.code == "entry_missing" and seq == finding.seq:
             self._broken[finding.chain] = replace(finding, code="entry_out_of_order", leaf=leaf)
+
+
+def _check_expired(holder: Holder, received_at: str) -> None:
+    if holder.has_expired(received_at):
+        detail = f"received {received_at}, the certificate ended {holder.not_after}"
+        raise _Broken(Check.COMMAND_SIGNATURE, "certificate_expired", detail)
 
 
 def _check_chain(chain: str, header: str, record: _Predicate, last: _Last) -> None:
