@@ -312,6 +312,14 @@ def test_links_in_bundles_lead_nowhere(whole: Path, tmp_path: Path) -> None:
     assert (finding.check, finding.code) == (Check.CHECKPOINT, "note_blank_line")
 
 
+def test_a_folder_that_is_a_link_leads_nowhere_either(whole: Path, tmp_path: Path) -> None:
+    """Even to the very tiles that were there."""
+    (whole / "tile").rename(tmp_path / "elsewhere")
+    (whole / "tile").symlink_to(tmp_path / "elsewhere")
+    codes = {finding.code for finding in audited(whole).report.findings}
+    assert codes == {"bundle_link"}
+
+
 def test_what_is_no_file_is_missing(whole: Path) -> None:
     (whole / "checkpoint").unlink()
     (whole / "checkpoint").mkdir()

@@ -241,3 +241,21 @@ def largest(value: Any) -> int:
 def test_any_bytes_are_an_entry_or_malformed(data: bytes) -> None:
     outcome(lambda: parse_entry(data))
     outcome(lambda: parse_envelope(parse(data)))
+
+
+TEXTS = sign_command(SUBJECT, {**COMMAND, "arguments": {"a": "x", "b": "y"}}, KEY).payload
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        b'{"b":"y","a":"x"}', b'{"a":"x","a":"y"}', b'{"a":"x","a":"x"}', b'{"a":"x","b":"y",}',
+        b'{"a":"x" ,"b":"y"}', b'{"a":"x","b":"y\\u0041"}', b'{"a":"x","b":"y\x01"}',
+        b'{"a":"x","b":"}"}', b'{"a":"x"}', b'{"":""}', b'{"aa":"x","a":"y"}',
+        b'{"a":"x","aa":"y"}',
+    ],
+)  # fmt: skip
+def test_a_few_texts_are_read_the_same_both_ways(given: bytes) -> None:
+    payload = TEXTS.replace(b'{"a":"x","b":"y"}', given)
+    assert payload != TEXTS
+    same(COMMAND_TYPE, payload)
