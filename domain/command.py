@@ -3,6 +3,7 @@
 The arguments of each event are declared in `FIELDS`; `check_arguments` holds a command against it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -88,6 +89,9 @@ class Command:
     behalf: str | None = None
 
 
+_are_hex = re.compile("[0-9a-f]*").fullmatch
+
+
 def read_command(task: str, predicate: Mapping[str, Any]) -> Command:
     """The command that a predicate spells out. Raises Refused when a field has the wrong form."""
     try:
@@ -109,7 +113,7 @@ def read_command(task: str, predicate: Mapping[str, Any]) -> Command:
 
 
 def _hex(value: object, digits: int) -> str:
-    if isinstance(value, str) and len(value) == digits and set(value) <= set("0123456789abcdef"):
+    if isinstance(value, str) and len(value) == digits and _are_hex(value):
         return value
     raise ValueError(f"not {digits} hex digits")
 

@@ -1,18 +1,24 @@
 """The one written form of an instant: UTC, microseconds, fixed width. Text order is time order."""
 
+import re
 from datetime import UTC, datetime
+
+# Midnight is 00:00 of the day it begins: later Pythons read 24:00 as the same instant.
+_written = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"
+).fullmatch
+_LOCAL = len("2026-02-13T09:30:00.000000")
 
 
 def format_instant(instant: datetime) -> str:
     """``2026-02-13T09:30:00.000000Z``. Raises ValueError when the time zone is missing."""
     if instant.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:_LOCAL] + "Z"
 
 
 def parse_instant(text: str) -> datetime:
     """The instant written as `format_instant` writes it. Raises ValueError on any other form."""
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None or format_instant(instant) != text:
+    if not _written(text):
         raise ValueError(f"not a fixed-width UTC time: {text!r}")
-    return instant
+    return datetime.fromisoformat(text)

@@ -8,6 +8,7 @@ decide first, record, and apply afterwards.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from transitions import Machine
 from transitions.extensions import GraphMachine
@@ -98,6 +99,7 @@ _MACHINE = Machine(
 )
 
 
+@lru_cache(maxsize=1024)
 def destination(event: str, state: State | None) -> State | None:
     """The state that ``event`` leads to from ``state`` (None: not registered), or None: illegal."""
     source = _NEW if state is None else state.value

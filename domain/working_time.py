@@ -43,6 +43,9 @@ _BARREN_DAYS = 400
 _MAX_HOURS = 20_000
 _MAX_DAYS = 5_000
 _YEARS = range(1970, 2201)
+_REMEMBERED = 4096
+# What is counted in days follows from the calendar value and the days alone, and busy days are
+# asked for again and again: near every step sets a deadline counted from "now".
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ def after_working_hours(calendar: Calendar, start: datetime, hours: int) -> Comp
             runs = piece.reason in ("counted", "make_up")
             counted = min(left, piece.end - begins) if runs else _ZERO
             ends = begins + counted if runs else piece.end
-            _join(pieces, replace(piece, start=begins, end=ends, counted=counted))
+            special, unsettled = piece.special, piece.unsettled
+            _join(pieces, Segment(begins, ends, piece.reason, counted, 0, special, unsettled))
             left -= counted
             if not left:
                 return Computation(ends, tuple(pieces))
@@ -115,6 +119,7 @@ def after_working_days(calendar: Calendar, start: datetime, days: int) -> Comput
     return Computation(rest.due, (first, *rest.segments))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def after_working_day(calendar: Calendar, day: date, days: int) -> Computation:
     """The same counted from a day: ``day`` itself is not counted and not among the segments."""
     _check("days", days, _MAX_DAYS)
@@ -131,6 +136,7 @@ def after_working_day(calendar: Calendar, day: date, days: int) -> Computation:
     raise AssertionError("unreachable: _days ends by raising")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def end_of_day(calendar: Calendar, day: date) -> Computation:
     """24:00 local of ``day`` or, when it is not worked, of the next working day (Art. 148.5)."""
     pieces: list[Segment] = []
@@ -143,6 +149,7 @@ def end_of_day(calendar: Calendar, day: date) -> Computation:
     raise AssertionError("unreachable: _days ends by raising")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def before_working_days(calendar: Calendar, day: date, days: int) -> Computation:
     """The opening of work on the working day that lies ``days`` (1 to 5,000) working days earlier.
 
@@ -198,9 +205,7 @@ def _days(calendar: Calendar, first: date, step: timedelta = _DAY) -> Iterator[d
     )
 
 
-# A day's pieces follow from the calendar value and the day alone, and busy days are asked for again
-# and again: near every command adds working hours to "now".
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_REMEMBERED)
 def _whole(calendar: Calendar, day: date) -> Segment:
     """``day`` from midnight to midnight as one piece."""
     special = calendar.special_on(day)
@@ -215,7 +220,7 @@ def _whole(calendar: Calendar, day: date) -> Segment:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_REMEMBERED)
 def _pieces(calendar: Calendar, day: date) -> tuple[Segment, ...]:
     """``day`` from midnight to midnight, cut where work opens and closes."""
     whole = _whole(calendar, day)
