@@ -14,13 +14,12 @@ stripped is noticed. Lines after the root, which the format knows as extensions,
 """  # noqa: E501 a signature line has no place to break
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from audit.cosignature import signed_tree, verified
 from audit.malformed import Malformed
-from audit.note import TYPE_NAMES, Line, Note, VerifierKey, parse_note
+from audit.note import TYPE_NAMES, Note, VerifierKey, parse_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,6 @@ class Opened:
     times: Mapping[VerifierKey, int | None]
 
 
-class Signer(Protocol):
-    """Whoever can sign a note; `audit.cosignature` has three."""
-
-    def sign(self, text: str, timestamp: int) -> Line: ...
-
-
 def format_checkpoint(checkpoint: Checkpoint) -> str:
     """The text to sign. Raises ValueError for what would not be read back."""
     root = base64.b64encode(checkpoint.root).decode()
@@ -61,12 +54,6 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
 def parse_checkpoint(text: str) -> Checkpoint:
     """The checkpoint in a note's text. Raises Malformed; says nothing about the signatures."""
     return Checkpoint(*signed_tree(text))
-
-
-def sign_checkpoint(checkpoint: Checkpoint, signers: Iterable[Signer], timestamp: int) -> Note:
-    """The note with a line by each signer, in this order."""
-    text = format_checkpoint(checkpoint)
-    return Note(text, tuple(signer.sign(text, timestamp) for signer in signers))
 
 
 def open_checkpoint(data: bytes, origin: str, keys: Sequence[VerifierKey]) -> Opened:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from audit.canonical import Json, canonical
@@ -19,6 +20,7 @@ from audit.malformed import Malformed
 SALT_BYTES = 32
 _PREFIX = "sha256:"
 _FORM = re.compile(_PREFIX + "[0-9a-f]{64}")
+_LENGTH = len(_PREFIX) + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,17 @@ class Opening:
 
 def is_commitment(value: object) -> bool:
     """Whether ``value`` has the form of a commitment."""
-    # Most fields are seen at once to be none.
-    return (
-        isinstance(value, str) and value.startswith(_PREFIX) and _FORM.fullmatch(value) is not None
-    )
+    return isinstance(value, str) and _FORM.fullmatch(value) is not None
+
+
+def commitments_in(arguments: Mapping[str, Json]) -> dict[str, str]:
+    """The fields of a command that hold commitments, with these."""
+    return {
+        field: text
+        for field, text in arguments.items()
+        # Most fields are seen at once to be none.
+        if isinstance(text, str) and len(text) == _LENGTH and is_commitment(text)
+    }
 
 
 def format_opening(opening: Opening) -> dict[str, Json]:

@@ -19,16 +19,13 @@ tree 5 of the log ``l.example``, in hexadecimal:
     00 00 00 00 00 00 00 05                 end: the size
     … 32 bytes …                            the root
 
-The log signs its own checkpoints as 0x01 and 0x06, both under its origin as the name.
+The log signs its own checkpoints as 0x01 and 0x06, both under its origin as the name. Those who
+sign are in `audit.signers`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from audit.dsse import decode_base64
 from audit.malformed import Malformed
@@ -160,58 +157,6 @@ def verified(note: Note, keys: Iterable[VerifierKey]) -> dict[VerifierKey, int |
     return times
 
 
-@dataclass(frozen=True)
-class Ed25519Signer:
-    """Signs any text, as type 0x01."""
-
-    name: str
-    key: Ed25519PrivateKey = field(repr=False)
-
-    @cached_property
-    def verifier(self) -> VerifierKey:
-        return VerifierKey(self.name, ED25519, self.key.public_key().public_bytes_raw())
-
-    def sign(self, text: str, timestamp: int) -> Line:  # noqa: ARG002 as the other signers
-        """``timestamp`` has no place in this type."""
-        return Line(self.name, self.verifier.id, self.key.sign(text.encode()))
-
-
-@dataclass(frozen=True)
-class Ed25519Cosigner:
-    """Signs checkpoints with their time, as type 0x04."""
-
-    name: str
-    key: Ed25519PrivateKey = field(repr=False)
-
-    @cached_property
-    def verifier(self) -> VerifierKey:
-        return VerifierKey(self.name, COSIGNATURE, self.key.public_key().public_bytes_raw())
-
-    def sign(self, text: str, timestamp: int) -> Line:
-        signed_tree(text)
-        time = _time(timestamp)
-        return Line(
-            self.name, self.verifier.id, time + self.key.sign(message_ed25519(timestamp, text))
-        )
-
-
-@dataclass(frozen=True)
-class MLDSACosigner:
-    """Signs checkpoints with their time, as type 0x06."""
-
-    name: str
-    key: MLDSA44PrivateKey = field(repr=False)
-
-    @cached_property
-    def verifier(self) -> VerifierKey:
-        return VerifierKey(self.name, MLDSA44, self.key.public_key().public_bytes_raw())
-
-    def sign(self, text: str, timestamp: int) -> Line:
-        time = _time(timestamp)
-        message = message_mldsa(self.name, timestamp, *signed_tree(text))
-        return Line(self.name, self.verifier.id, time + self.key.sign(message))
-
-
 def _mldsa_verifies(key: VerifierKey, signature: bytes, message: bytes) -> bool:
     try:
         load_mldsa44(key.public).verify(signature, message)
@@ -223,12 +168,6 @@ def _mldsa_verifies(key: VerifierKey, signature: bytes, message: bytes) -> bool:
 def _require(holds: bool, who: str) -> None:  # noqa: FBT001 it says what must hold
     if not holds:
         raise Malformed("note_signature_wrong", who)
-
-
-def _time(timestamp: int) -> bytes:
-    if not 0 <= timestamp <= MAX_TIME:
-        raise ValueError(f"no time: {timestamp}")
-    return _u64(timestamp)
 
 
 def _u64(number: int) -> bytes:

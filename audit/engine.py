@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Protocol
 
 from audit.canonical import Json
-from audit.commitment import Opening, is_commitment
+from audit.commitment import Opening, commitments_in
 from audit.entry import (
     NO_PREVIOUS,
     header_of,
@@ -407,9 +407,9 @@ class Run:
             raise _Broken(Check.OPENINGS, "opening_unreadable", str(error)) from error
         if not found:
             if arguments:
-                self._erased += sum(map(is_commitment, arguments.values()))
+                self._erased += len(commitments_in(arguments))
             return
-        commitments = {field: text for field, text in arguments.items() if is_commitment(text)}
+        commitments = commitments_in(arguments)
         for field, opening in found.items():
             if field not in commitments:
                 raise _Broken(Check.OPENINGS, "opening_unasked", field)

@@ -60,14 +60,16 @@ def head_leaf(chain: str, count: int, head: str) -> bytes:
 
 def heads_root(heads: Heads) -> bytes:
     """The root over all heads."""
-    return root_at(len(heads), _reader(heads)) if heads else EMPTY_ROOT
+    return _root([_hash_of(chain, *heads[chain]) for chain in _sorted(heads)])
 
 
 def prove_head(heads: Heads, chain: str) -> HeadProof:
     """Raises KeyError for a chain that has no head."""
     count, head = heads[chain]
-    index = _sorted(heads).index(chain)
-    hashes = prove_inclusion(index, len(heads), _reader(heads))
+    chains = _sorted(heads)
+    index = chains.index(chain)
+    reader = _reader([_hash_of(each, *heads[each]) for each in chains])
+    hashes = prove_inclusion(index, len(heads), reader)
     return HeadProof(chain, count, head, index, hashes)
 
 
@@ -76,8 +78,16 @@ def _sorted(heads: Heads) -> list[str]:
     return sorted(heads)
 
 
-def _reader(heads: Heads) -> HashReader:
-    rows = [[leaf_hash(head_leaf(chain, *heads[chain])) for chain in _sorted(heads)]]
+def _hash_of(chain: str, count: int, head: str) -> bytes:
+    return leaf_hash(head_leaf(chain, count, head))
+
+
+def _root(hashes: list[bytes]) -> bytes:
+    return root_at(len(hashes), _reader(hashes)) if hashes else EMPTY_ROOT
+
+
+def _reader(hashes: list[bytes]) -> HashReader:
+    rows = [hashes]
     while len(rows[-1]) > 1:
         rows.append(paired(rows[-1]))
 
@@ -91,16 +101,20 @@ class HeadsFollower:
     """The heads while a log is read entry by entry, and what they were a little earlier.
 
     An entry that states the heads comes after the entries that it speaks of, with others between:
-    the latest ones wait until it is known on which side of a statement they are.
+    the latest ones wait until it is known on which side of a statement they are. Of a statement's
+    tree only the leaves of chains that moved since the one before are made anew.
     """
 
     def __init__(self, reach: int = 1 << 16) -> None:
         """``reach``: how many entries may lie between."""
-        self._reach = reach
+        self.reach = reach
         self._heads: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
         self._chains: list[str] = []
         self._leaves: list[str] = []
+        self._moved: set[str] = set()
+        self._hashes: dict[str, bytes] = {}
+        self._order: list[str] = []
         self.size = 0
 
     def follow(self, chains: Sequence[str], leaves: Sequence[str]) -> None:
@@ -108,8 +122,8 @@ class HeadsFollower:
         self._chains += chains
         self._leaves += leaves
         self.size += len(chains)
-        if len(self._chains) >= 2 * self._reach:
-            self._settle(len(self._chains) - self._reach)
+        if len(self._chains) >= 2 * self.reach:
+            self._settle(len(self._chains) - self.reach)
 
     def stated(self, size: int) -> tuple[int, bytes]:
         """How many chains the first ``size`` entries had, and the root over their heads.
@@ -117,15 +131,21 @@ class HeadsFollower:
         Asked for larger and larger sizes. Raises Malformed when one is ahead, or too long ago.
         """
         settled = self.size - len(self._chains)
-        if not settled <= size <= self.size or self.size - size > self._reach:
+        if not settled <= size <= self.size or self.size - size > self.reach:
             raise Malformed("heads_out_of_reach", f"of {size}, at {self.size}")
         self._settle(size - settled)
-        heads = {chain: (self._counts[chain], leaf) for chain, leaf in self._heads.items()}
-        return len(heads), heads_root(heads)
+        new = self._moved - self._hashes.keys()
+        for chain in self._moved:
+            self._hashes[chain] = _hash_of(chain, self._counts[chain], self._heads[chain])
+        self._moved.clear()
+        self._order += sorted(new)
+        self._order.sort()  # of two sorted runs: little more than merging them
+        return len(self._order), _root([self._hashes[chain] for chain in self._order])
 
     def _settle(self, entries: int) -> None:
         """So many of those that wait are before every statement that may come."""
         chains, leaves = self._chains[:entries], self._leaves[:entries]
         self._heads.update(zip(chains, leaves, strict=True))
         self._counts.update(chains)
+        self._moved.update(chains)
         del self._chains[:entries], self._leaves[:entries]

@@ -11,10 +11,9 @@ from sqlalchemy import Connection
 
 from activities.folding import follow_rows
 from activities.signing import CheckpointKeys
-from audit.checkpoint import Signer
-from audit.cosignature import Ed25519Signer, MLDSACosigner
 from audit.keyring import DIRECTORY, Purpose
 from audit.note import ED25519, MLDSA44, VerifierKey
+from audit.signers import Ed25519Signer, MLDSACosigner, Signer
 from domain.directory import Directory
 from domain.refusal import Refused
 from store import tree

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from audit.bundle import HeadProofs, format_head_proofs, parse_head_proofs
-from audit.cosignature import Ed25519Cosigner
 from audit.entry import leaf_hash
 from audit.malformed import Malformed
 from audit.merkle import check_inclusion, node_hash
@@ -20,6 +19,7 @@ from audit.note import Note, format_note, parse_note
 from audit.offline import BundleReport, Order, verify_bundle
 from audit.policy import Group, Policy, Witness, format_policy, parse_policy
 from audit.report import Check
+from audit.signers import Ed25519Cosigner
 from domain.refusal import Refused
 from tests.support.attacking import (
     SIGNED_AT,

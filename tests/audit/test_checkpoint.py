@@ -10,17 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit import checkpoint as module
-from audit.checkpoint import (
-    Checkpoint,
-    format_checkpoint,
-    open_checkpoint,
-    parse_checkpoint,
-    sign_checkpoint,
-)
-from audit.cosignature import Ed25519Cosigner, Ed25519Signer, MLDSACosigner
+from audit.checkpoint import Checkpoint, format_checkpoint, open_checkpoint, parse_checkpoint
 from audit.malformed import Malformed
 from audit.merkle import MAX_SIZE
 from audit.note import Note, format_note, parse_note
+from audit.signers import Ed25519Cosigner, Ed25519Signer, MLDSACosigner, sign_checkpoint
 
 ORIGIN = "log.example"
 TIME = 1_700_000_000

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from audit.commitment import Opening, format_opening, is_commitment, parse_opening
+from audit.canonical import Json
+from audit.commitment import Opening, commitments_in, format_opening, is_commitment, parse_opening
 from audit.malformed import Malformed
 
 OPENING = Opening("title", "Tết", bytes(32))
@@ -49,9 +50,11 @@ def test_words_that_may_not_enter_the_log_have_no_commitment() -> None:
     [None, 1, "", "sha256:", "sha256:" + "0" * 63, "sha256:" + "0" * 65, "sha256:" + "G" * 64,
      "sha256:" + "A" * 64, "sha512:" + "0" * 64, "0" * 64, ["sha256:" + "0" * 64]],
 )  # fmt: skip
-def test_only_one_form_is_a_commitment(value: object) -> None:
+def test_only_one_form_is_a_commitment(value: Json) -> None:
+    commitment = "sha256:" + "0a" * 32
     assert not is_commitment(value)
-    assert is_commitment("sha256:" + "0a" * 32)
+    assert is_commitment(commitment)
+    assert commitments_in({"a": value, "b": commitment}) == {"b": commitment}
 
 
 def test_an_opening_is_read_as_it_was_written() -> None:

@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 from audit import cosignature as module
 from audit.cosignature import (
     MAX_TIME,
-    Ed25519Cosigner,
-    Ed25519Signer,
-    MLDSACosigner,
     message_ed25519,
     message_mldsa,
     parse_decimal,
@@ -23,6 +20,7 @@ from audit.cosignature import (
 )
 from audit.malformed import Malformed
 from audit.note import ID_BYTES, Line, Note, VerifierKey
+from audit.signers import Ed25519Cosigner, Ed25519Signer, MLDSACosigner
 
 ORIGIN = "log.example/đơn"
 ROOT = bytes(range(32))

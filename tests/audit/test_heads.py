@@ -1,12 +1,13 @@
 """A chain's end is shown by the root over all ends."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.heads import HeadProof, heads_root, prove_head
+from audit.heads import HeadProof, HeadsFollower, heads_root, prove_head
 from audit.malformed import Malformed
 from audit.merkle import EMPTY_ROOT
 
@@ -40,6 +41,30 @@ def test_a_shorter_or_another_chain_is_refused(heads: dict[str, tuple[int, str]]
     for each in wrong:
         with pytest.raises(Malformed):
             each.check(len(heads), root)
+
+
+@given(
+    st.lists(st.text("abcD-19ệ", min_size=1, max_size=2), min_size=1, max_size=60),
+    st.lists(st.integers(0, 60)),
+    st.integers(1, 9),
+)
+def test_who_follows_a_log_finds_the_root_of_every_statement(
+    chains: list[str], sizes: list[int], at_once: int
+) -> None:
+    leaves = [f"{number:064x}" for number in range(len(chains))]
+    follower = HeadsFollower(reach=20)
+    asked = sorted(size for size in sizes if size <= len(chains))
+    for start in range(0, len(chains), at_once):
+        end = min(start + at_once, len(chains))
+        follower.follow(chains[start:end], leaves[start:end])
+        while asked and asked[0] <= end:
+            size = asked.pop(0)
+            if end - size > follower.reach:
+                continue
+            counts = Counter(chains[:size])
+            last = dict(zip(chains[:size], leaves[:size], strict=True))
+            heads = {chain: (counts[chain], last[chain]) for chain in last}
+            assert follower.stated(size) == (len(heads), heads_root(heads))
 
 
 def test_the_root_says_which_chains_there_are() -> None:

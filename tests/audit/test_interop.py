@@ -17,14 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from audit.cosignature import (
-    Ed25519Cosigner,
-    Ed25519Signer,
-    MLDSACosigner,
-    message_ed25519,
-    verified,
-)
+from audit.checkpoint import Checkpoint, open_checkpoint
+from audit.cosignature import message_ed25519, verified
 from audit.malformed import Malformed
 from audit.merkle import (
     EMPTY_ROOT,
@@ -39,6 +33,7 @@ from audit.merkle import (
     root_at,
 )
 from audit.note import Note, format_note, parse_note
+from audit.signers import Ed25519Cosigner, Ed25519Signer, MLDSACosigner, sign_checkpoint
 from audit.tiles import WIDTH, Bundle, Tile, new_tiles, parse_tile, tile_reader, tile_root, tiles_of
 from tests.support import oracle
 from tests.support.oracle import GoSaysNo, Oracle

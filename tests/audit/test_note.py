@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit import note as module
-from audit.cosignature import Ed25519Signer, verified
+from audit.cosignature import verified
 from audit.malformed import Malformed
 from audit.note import (
     MAX_BYTES,
@@ -21,6 +21,7 @@ from audit.note import (
     parse_note,
     parse_vkey,
 )
+from audit.signers import Ed25519Signer
 
 # The example of the Go package that notes come from, which its users know by heart.
 VKEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"

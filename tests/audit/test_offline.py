@@ -9,7 +9,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import dealing
-from audit.cosignature import Ed25519Cosigner
 from audit.engine import Anchors
 from audit.entry import parse_entry
 from audit.keyring import DIRECTORY
@@ -19,6 +18,7 @@ from audit.offline import BundleReport, Order, verify_bundle
 from audit.policy import Group, Policy, Witness
 from audit.report import Check
 from audit.share import Share, verify_share
+from audit.signers import Ed25519Cosigner
 from tests.support.attacking import (
     SIGNED_AT,
     Files,

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit import policy as module
-from audit.checkpoint import Checkpoint, Signer, sign_checkpoint
-from audit.cosignature import Ed25519Cosigner, Ed25519Signer, MLDSACosigner
+from audit.checkpoint import Checkpoint
 from audit.malformed import Malformed
 from audit.note import VerifierKey, format_note
 from audit.policy import (
@@ -23,6 +22,7 @@ from audit.policy import (
     format_policy,
     parse_policy,
 )
+from audit.signers import Ed25519Cosigner, Ed25519Signer, MLDSACosigner, Signer, sign_checkpoint
 
 ORIGIN = "log.example"
 NOW = 1_700_000_000

@@ -9,8 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
-from audit.checkpoint import Checkpoint, sign_checkpoint
+from audit.checkpoint import Checkpoint
 from audit.note import format_note
+from audit.signers import sign_checkpoint
 from audit.tiles import WIDTH
 from domain.refusal import Refused
 from sequencing.files import TreeFiles

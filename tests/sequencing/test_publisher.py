@@ -16,11 +16,11 @@ from fastapi import Request, Response
 from structlog.testing import capture_logs
 
 from audit.checkpoint import parse_checkpoint
-from audit.cosignature import Ed25519Cosigner
 from audit.malformed import Malformed
 from audit.note import parse_note
 from audit.offline import Order, verify_bundle
 from audit.policy import Group, Policy, Witness, check_checkpoint
+from audit.signers import Ed25519Cosigner
 from audit.timestamp import check_token
 from domain.refusal import Refused
 from sequencing import publisher as publishing

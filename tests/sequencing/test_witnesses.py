@@ -14,10 +14,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from audit.checkpoint import open_checkpoint
-from audit.cosignature import Ed25519Cosigner
 from audit.malformed import Malformed
 from audit.note import Note, format_note, parse_note
 from audit.policy import Witness, check_checkpoint, parse_policy
+from audit.signers import Ed25519Cosigner
 from sequencing.witnesses import Cosigned, Witnesses
 from tests.support.witnessing import NOW, ORIGIN, Clock, Log, make_witness, post, served, served_app
 from witness.home import PASSPHRASE_VARIABLE, Home, read_signers

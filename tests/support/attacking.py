@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from audit.bundle import HeadProofs, format_head_proofs, format_words
 from audit.canonical import JsonLike
-from audit.checkpoint import Checkpoint, sign_checkpoint
+from audit.checkpoint import Checkpoint
 from audit.commitment import Opening
-from audit.cosignature import Ed25519Signer, MLDSACosigner
 from audit.dsse import Envelope
 from audit.entry import (
     NO_PREVIOUS,
@@ -43,6 +42,7 @@ from audit.note import VerifierKey, format_note
 from audit.offline import BundleReport, Order, verify_bundle
 from audit.policy import LogKey, Policy
 from audit.report import Check, Finding
+from audit.signers import Ed25519Signer, MLDSACosigner, sign_checkpoint
 from audit.tiles import WIDTH, tile_reader
 from domain.instants import format_instant
 from domain.replay import Replay

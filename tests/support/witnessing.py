@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from fastapi import FastAPI
 
-from audit.checkpoint import Checkpoint, sign_checkpoint
-from audit.cosignature import Ed25519Signer, MLDSACosigner
+from audit.checkpoint import Checkpoint
 from audit.merkle import Frontier, leaf_hash, prove_consistency
 from audit.note import format_note
+from audit.signers import Ed25519Signer, MLDSACosigner, sign_checkpoint
 from audit.witnessing import Request, format_request
 from witness import home as homes
 from witness.home import Home

@@ -10,9 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
-from audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
-from audit.cosignature import Ed25519Signer, MLDSACosigner, verified
+from audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
+from audit.cosignature import verified
 from audit.note import Note, format_note, parse_note
+from audit.signers import Ed25519Signer, MLDSACosigner, sign_checkpoint
 from audit.witnessing import MAX_REQUEST_BYTES, parse_cosignatures
 from tests.support.witnessing import NAME, NOW, ORIGIN, Clock, Log, make_witness, post, served
 from witness import server
