@@ -184,13 +184,21 @@ def checkpoint(session: Session) -> None:
     session.out.file(source.note.decode())
 
 
-def trust(session: Session) -> None:
+def trust(
+    session: Session,
+    small: Annotated[bool, typer.Option("--small", help="opt_trust_small")] = False,  # noqa: FBT002 - a switch
+) -> None:
     """The trust file for auditors: keys, witnesses, the digest of the founding."""
-    from audit.policy import format_policy  # noqa: PLC0415 - not for --help
+    from audit.note import ED25519  # noqa: PLC0415 - not for --help
+    from audit.policy import format_policy  # noqa: PLC0415 - likewise
     from embedded.publishing import own_policy  # noqa: PLC0415 - likewise
 
     with session.reading() as connection:
-        text = format_policy(own_policy(session.home, connection)).decode()
+        policy = own_policy(session.home, connection)
+    if small:
+        logs = tuple(log for log in policy.logs if log.key.type == ED25519)
+        policy = replace(policy, logs=logs)
+    text = format_policy(policy).decode()
     session.out.document({"trust": text})
     session.out.file(text)
 

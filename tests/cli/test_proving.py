@@ -194,6 +194,21 @@ def test_an_outsider_checks_a_receipt_with_a_proof_file_or_a_bundle(
     assert kept("audit", "receipt", str(receipt), "--proof", str(auditor.folder / "proof")) == 0
 
 
+def test_a_small_proof_goes_with_a_small_trust_file(
+    kept: Shell, trust: Path, auditor: Auditor
+) -> None:
+    receipt = receipt_of(kept).rename(auditor.folder / "receipt.json")
+    proof, small = auditor.folder / "proof", auditor.folder / "small"
+    assert kept("audit", "prove", "D1-1", "--seq", "4", "--small", "--out", str(proof)) == 0
+    assert kept("audit", "trust", "--small") == 0
+    small.write_text(kept.said)
+    assert set(small.read_text().splitlines()) < set(trust.read_text().splitlines())
+    check = ("audit", "receipt", str(receipt), "--proof", str(proof), "--trust")
+    assert auditor(*check, str(small)) == 0, auditor.complained
+    assert auditor(*check, str(trust)) == 1
+    assert "ML-DSA-44" in auditor.complained
+
+
 def test_a_cut_log_is_convicted_by_what_is_printed(
     kept: Shell, trust: Path, auditor: Auditor
 ) -> None:
