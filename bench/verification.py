@@ -79,7 +79,7 @@ LIFE = (
 _ARGUMENTS = {"endorse": {"item": "report"}, "evaluate": {"rating": "met"}}
 _AT_ONCE = 64
 _LATE_EVERY = 5
-_STATED_EVERY = 10_000
+_STATED_EVERY = 100
 _HOLDS = "trust", "bundle.zip", "published"
 
 WAYS: dict[str, tuple[str, tuple[str, ...]]] = {

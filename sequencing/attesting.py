@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from activities.folding import attested
 from activities.queue import RecorderQueue
 from activities.recorder import Attest
-from audit.heads import heads_root
+from audit.heads import HeadTree
 from domain import attestation
 from domain.refusal import Refused
 from store import tree
@@ -61,5 +61,5 @@ def _heads(connection: Connection) -> dict[str, Any] | None:
     # Statements about statements would go on for ever.
     if not tree.has_others(connection, before, last.size, attestation.CHAIN):
         return None
-    heads = tree.heads_at(connection, last.size)
-    return {"chains": len(heads), "root": heads_root(heads).hex(), "size": last.size}
+    heads = HeadTree(tree.heads_at(connection, last.size))
+    return {"chains": len(heads), "root": heads.root().hex(), "size": last.size}

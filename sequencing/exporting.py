@@ -30,7 +30,7 @@ from audit.bundle import (
 from audit.checkpoint import Checkpoint, parse_checkpoint
 from audit.commitment import Opening
 from audit.entry import leaf_hash
-from audit.heads import heads_root, prove_head
+from audit.heads import HeadTree
 from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.merkle import prove_inclusion, root_at
 from audit.note import MLDSA44_BYTES, format_note, parse_note
@@ -220,13 +220,13 @@ def _head_proofs(source: Source, chains: Sequence[str]) -> tuple[int, bytes, Hea
         if stated is None or index is None:
             continue
         size, _chains, root = stated
-        heads = tree.heads_at(source.connection, size)
-        if heads_root(heads) != root:
+        heads = HeadTree(tree.heads_at(source.connection, size))
+        if heads.root() != root:
             raise Refused("heads_differ", index=index)
         for chain in chains:
             if chain not in heads:
                 raise Refused("task_not_stated", task=chain, size=size)
-        return size, data, HeadProofs(index, tuple(prove_head(heads, chain) for chain in chains))
+        return size, data, HeadProofs(index, tuple(map(heads.prove, chains)))
     raise Refused("no_heads_yet")
 
 

@@ -60,8 +60,9 @@ _CHAIN_UP_TO = text(
 )
 _HEADS = text(
     "SELECT e.chain, e.seq, e.leaf FROM entry AS e"
-    " JOIN (SELECT chain, max(seq) AS seq FROM entry JOIN leaf ON leaf.entry = entry.id"
-    " WHERE leaf.idx < :size GROUP BY chain) AS last ON last.chain = e.chain AND last.seq = e.seq"
+    " JOIN (SELECT chain, max(seq) AS seq, min(leaf.idx) AS began"
+    " FROM entry JOIN leaf ON leaf.entry = entry.id WHERE leaf.idx < :size GROUP BY chain) AS last"
+    " ON last.chain = e.chain AND last.seq = e.seq ORDER BY last.began"
 )
 _OTHERS = text(
     "SELECT 1 FROM leaf JOIN entry AS e ON e.id = leaf.entry"
@@ -201,10 +202,12 @@ def chain_up_to(connection: Connection, chain: str, size: int) -> list[Row]:
     return [Row(*row) for row in rows]
 
 
-def heads_at(connection: Connection, size: int) -> dict[str, tuple[int, str]]:
-    """The last seq and leaf hash (hex) of every chain among the first ``size`` entries."""
+def heads_at(connection: Connection, size: int) -> list[tuple[str, int, str]]:
+    """Every chain among the first ``size`` entries, with its last seq and leaf hash (hex), in the
+    order in which they began.
+    """
     rows = connection.execute(_HEADS, {"size": size})
-    return {chain: (seq, leaf) for chain, seq, leaf in rows}
+    return [(chain, seq, leaf) for chain, seq, leaf in rows]
 
 
 def has_others(connection: Connection, start: int, end: int, chain: str) -> bool:

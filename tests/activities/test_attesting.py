@@ -12,7 +12,6 @@ from activities.rebuilding import rebuild, rebuild_tasks
 from activities.recorder import Attest, Handed, Recorded, Timeout
 from audit.commitment import Opening
 from audit.entry import open_command, open_record, parse_entry
-from audit.heads import heads_root
 from audit.report import Report
 from domain.attestation import DIFFERENCES
 from domain.refusal import Refused
@@ -20,6 +19,7 @@ from domain.replay import Illegal, Replay
 from gateway.composing import compose_change
 from store import ledger, queries
 from tests.support.forging import audit, record_again
+from tests.support.heads import tree_of
 from tests.support.refusals import other_statements, refused
 from tests.support.world import HEADER, World, key_of
 
@@ -37,7 +37,7 @@ def world(database_url: str) -> Iterator[World]:
 def heads(world: World, size: int) -> dict[str, object]:
     """What is true of the first entries of this log."""
     found = {row.chain: (row.seq, row.leaf) for row in world.rows()[:size]}
-    return {"size": size, "chains": len(found), "root": heads_root(found).hex()}
+    return {"size": size, "chains": len(found), "root": tree_of(found).root().hex()}
 
 
 def refusal(answer: object) -> str:

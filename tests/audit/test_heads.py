@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.heads import HeadProof, HeadsFollower, heads_root, prove_head
+from audit.heads import HeadProof, HeadsFollower, HeadTree, head_leaf
 from audit.malformed import Malformed
-from audit.merkle import EMPTY_ROOT
+from audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from tests.support.heads import tree_of
 
 HEADS = st.dictionaries(
     st.text("abcD-19ệ", min_size=1, max_size=6),
@@ -21,16 +22,17 @@ HEADS = st.dictionaries(
 
 @given(HEADS)
 def test_every_head_is_proved_under_the_one_root(heads: dict[str, tuple[int, str]]) -> None:
-    root = heads_root(heads)
+    tree = tree_of(heads)
     for chain in heads:
-        prove_head(heads, chain).check(len(heads), root)
+        assert chain in tree
+        tree.prove(chain).check(len(heads), tree.root())
 
 
 @given(HEADS)
 def test_a_shorter_or_another_chain_is_refused(heads: dict[str, tuple[int, str]]) -> None:
-    root = heads_root(heads)
+    root = tree_of(heads).root()
     chain = min(heads)
-    proof = prove_head(heads, chain)
+    proof = tree_of(heads).prove(chain)
     wrong = [
         replace(proof, count=proof.count + 1),
         replace(proof, head=("1" if proof.head[0] == "0" else "0") + proof.head[1:]),
@@ -64,13 +66,25 @@ def test_who_follows_a_log_finds_the_root_of_every_statement(
             counts = Counter(chains[:size])
             last = dict(zip(chains[:size], leaves[:size], strict=True))
             heads = {chain: (counts[chain], last[chain]) for chain in last}
-            assert follower.stated(size) == (len(heads), heads_root(heads))
+            assert follower.stated(size) == (len(heads), tree_of(heads).root())
+
+
+@given(HEADS)
+def test_the_tree_is_that_of_a_log_whose_entries_are_the_heads(
+    heads: dict[str, tuple[int, str]],
+) -> None:
+    leaves = [leaf_hash(head_leaf(chain, *end)) for chain, end in heads.items()]
+    tree = tree_of(heads)
+    assert tree.root() == Frontier().extended(leaves).root()
+    assert [tree.prove(chain).index for chain in heads] == list(range(len(heads)))
 
 
 def test_the_root_says_which_chains_there_are() -> None:
     heads = {"a": (1, "0" * 64), "b": (2, "1" * 64)}
-    assert heads_root({}) == EMPTY_ROOT
-    assert len({heads_root(heads), heads_root({"a": heads["a"]}), heads_root({})}) == 3
-    assert isinstance(prove_head(heads, "b"), HeadProof)
+    assert HeadTree().root() == EMPTY_ROOT
+    assert len({tree_of(each).root() for each in (heads, {"a": heads["a"]}, {})}) == 3
+    tree = tree_of(heads)
+    assert isinstance(tree.prove("b"), HeadProof)
+    assert "c" not in tree
     with pytest.raises(KeyError):
-        prove_head(heads, "c")
+        tree.prove("c")

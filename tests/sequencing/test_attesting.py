@@ -9,10 +9,10 @@ import pytest
 from activities.queue import RecorderQueue
 from activities.recorder import Attest, Recorded
 from audit.entry import open_command, parse_entry
-from audit.heads import heads_root, prove_head
 from sequencing.attesting import heads_due, keep_attesting
 from store import tree
 from store.engine import writing
+from tests.support.heads import tree_of
 from tests.support.world import World
 
 
@@ -55,10 +55,10 @@ def test_the_heads_are_those_under_the_newest_checkpoint(world: World) -> None:
     world.do(world.recorder.task("T-1") or "", "confirm", role="officer")
     stated = due(world)
     assert stated is not None
-    heads = {row.chain: (row.seq, row.leaf) for row in rows}
-    root = heads_root(heads)
+    heads = tree_of({row.chain: (row.seq, row.leaf) for row in rows})
+    root = heads.root()
     assert stated == Attest("heads", {"chains": 3, "root": root.hex(), "size": size}, world.now)
-    prove_head(heads, "T-2").check(3, root)
+    heads.prove("T-2").check(3, root)
 
 
 def test_nothing_new_means_nothing_to_state(world: World) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from activities.recorder import Attest, Recorded
-from audit.heads import heads_root
+from audit.heads import HeadTree
 from audit.report import Check, Report
 from audit.share import NOTHING
 from sequencing import attesting
@@ -221,9 +221,10 @@ def test_a_false_statement_about_the_heads_is_named(log: Published) -> None:
     with world.engine.connect() as connection:
         last = tree.last_checkpoint(connection)
         assert last is not None
-        heads = tree.heads_at(connection, last.size)
-    seq, leaf = heads["T-1"]
-    lie = heads_root({**heads, "T-1": (seq - 1, leaf)}).hex()
+        heads = HeadTree(tree.heads_at(connection, last.size))
+    end = heads.prove("T-1")
+    heads.move([(end.chain, end.count - 1, end.head)])
+    lie = heads.root().hex()
     due = attesting.heads_due(world.engine, lambda: world.now)
     assert due is not None
     answer = world.recorder.record([Attest(due.event, {**due.arguments, "root": lie}, world.now)])

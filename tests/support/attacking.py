@@ -34,7 +34,6 @@ from audit.entry import (
     sign_record,
 )
 from audit.growth import Edge
-from audit.heads import heads_root, prove_head
 from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.keys import PrivateKey
 from audit.merkle import prove_inclusion, root_at
@@ -50,6 +49,7 @@ from gateway.composing import compose_change, prove_enrolment
 from store import ledger
 from store.ledger import Row
 from tests.support.forging import forged, with_bytes
+from tests.support.heads import tree_of
 from tests.support.world import FOUNDING, ORIGIN, START, Chance, World, key_of, spki_of
 
 SIGNED_AT = 1_790_000_000
@@ -115,7 +115,7 @@ class Scribe:
         """What the log says about the ends of all chains; ``changes`` are lies."""
         stated = {
             "chains": len(self.heads),
-            "root": heads_root(self.heads).hex(),
+            "root": tree_of(self.heads).root().hex(),
             "size": len(self.entries),
             **changes,
         }
@@ -206,7 +206,7 @@ class Scribe:
         for index in (*indexes, stating):
             prove_inclusion(index, size, reader)
         heads = heads_of(self.entries[:stating], self.chains()[:stating])
-        proofs = tuple(prove_head(heads, chain) for chain in sorted(wanted & heads.keys()))
+        proofs = tuple(map(tree_of(heads).prove, sorted(wanted & heads.keys())))
         words = {leaf: self.words[leaf] for i in indexes
                  if (leaf := leaf_hash(self.entries[i])) in self.words}  # fmt: skip
         return {
