@@ -5,7 +5,8 @@
     python -m bench.verification --json                every single measurement
 
 The log is a real one: tasks walk through their lives, each step is signed by its giver, judged and
-recorded, the ends of all chains are stated now and then, and everything is sequenced and published.
+recorded, the ends of all chains are stated every ten minutes, and everything is sequenced and
+published.
 With ``--cache`` it is made once for each size and found again.
 
     raw         as many processes as there are cores do nothing but the two Ed25519 checks of every
@@ -29,6 +30,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from multiprocessing import get_context
@@ -79,7 +81,7 @@ LIFE = (
 _ARGUMENTS = {"endorse": {"item": "report"}, "evaluate": {"rating": "met"}}
 _AT_ONCE = 64
 _LATE_EVERY = 5
-_STATED_EVERY = 100
+_EPOCH = timedelta(minutes=10)
 _HOLDS = "trust", "bundle.zip", "published"
 
 WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -199,18 +201,18 @@ def _hurry(world: World) -> None:
 def record(world: World, log: Published, entries: int) -> Iterator[int]:
     """Lives of tasks, many at a time, until there are so many entries; yields how many came."""
     yield (done := len(world.rows()))
-    stated = 0
+    stated = world.now
     for wave in count():
         for more in _wave(world, wave):
             done += more
             yield more
             if done >= entries:
                 return
-        if done - stated >= _STATED_EVERY:
-            stated = done
-            more = _state(world, log)
-            done += more
-            yield more
+            if world.now - stated >= _EPOCH:
+                stated = world.now
+                added = _state(world, log)
+                done += added
+                yield added
 
 
 def _wave(world: World, number: int) -> Iterator[int]:
