@@ -26,6 +26,7 @@ MAX_TEXT = 4_000
 _MAX_ID = 120
 MAX_LIST = 100
 """Items of a list: also how many files one step names."""
+_are_hex = re.compile("[0-9a-f]*").fullmatch
 
 
 class Kind(StrEnum):
@@ -87,9 +88,6 @@ class Command:
     key: str
     issued_at: datetime
     behalf: str | None = None
-
-
-_are_hex = re.compile("[0-9a-f]*").fullmatch
 
 
 def read_command(task: str, predicate: Mapping[str, Any]) -> Command:

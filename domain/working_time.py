@@ -43,9 +43,9 @@ _BARREN_DAYS = 400
 _MAX_HOURS = 20_000
 _MAX_DAYS = 5_000
 _YEARS = range(1970, 2201)
-_REMEMBERED = 4096
 # What is counted in days follows from the calendar value and the days alone, and busy days are
-# asked for again and again: near every step sets a deadline counted from "now".
+# asked for again and again: nearly every step sets a deadline counted from "now".
+_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
