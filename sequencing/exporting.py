@@ -214,10 +214,9 @@ def _head_proofs(source: Source, chains: Sequence[str]) -> tuple[int, bytes, Hea
     """The newest entry that states the heads: of how many entries, its bytes, and what it says
     about these chains.
     """
-    attested = tree.chain_with_indexes(source.connection, ATTESTATIONS)
-    for index, data in reversed(attested):
-        stated = stated_heads(data) if index is not None and index < source.size else None
-        if stated is None or index is None:
+    for index, data in tree.newest_first(source.connection, ATTESTATIONS, source.size):
+        stated = stated_heads(data)
+        if stated is None:
             continue
         size, _chains, root = stated
         heads = HeadTree(tree.heads_at(source.connection, size))

@@ -58,6 +58,10 @@ _CHAIN_UP_TO = text(
     " FROM entry AS e JOIN leaf ON leaf.entry = e.id"
     " WHERE e.chain = :chain AND leaf.idx < :size ORDER BY e.seq"
 )
+_NEWEST = text(
+    "SELECT leaf.idx, e.data FROM entry AS e JOIN leaf ON leaf.entry = e.id"
+    " WHERE e.chain = :chain AND leaf.idx < :size ORDER BY e.seq DESC"
+)
 _HEADS = text(
     "SELECT e.chain, e.seq, e.leaf FROM entry AS e"
     " JOIN (SELECT chain, max(seq) AS seq, min(leaf.idx) AS began"
@@ -194,6 +198,15 @@ def chain_with_indexes(connection: Connection, chain: str) -> list[tuple[int | N
     """The entries of a chain in order, each with its place, or None while it has none."""
     rows = connection.execute(_CHAIN_INDEXES, {"chain": chain})
     return [(index, bytes(data)) for index, data in rows]
+
+
+def newest_first(connection: Connection, chain: str, size: int) -> Iterator[tuple[int, bytes]]:
+    """The entries of a chain among the first ``size`` of the log, each with its place, from the
+    last one back; a few are read at a time, as the log's own chains grow for ever.
+    """
+    few = {"yield_per": 16}
+    rows = connection.execute(_NEWEST, {"chain": chain, "size": size}, execution_options=few)
+    return ((index, bytes(data)) for index, data in rows)
 
 
 def chain_up_to(connection: Connection, chain: str, size: int) -> list[Row]:

@@ -9,6 +9,7 @@ import pytest
 from activities.queue import RecorderQueue
 from activities.recorder import Attest, Recorded
 from audit.entry import open_command, parse_entry
+from domain import attestation
 from sequencing.attesting import heads_due, keep_attesting
 from store import tree
 from store.engine import writing
@@ -114,3 +115,21 @@ async def test_it_is_done_once_an_epoch_by_itself(world: World) -> None:
     await asyncio.to_thread(queue.stop)
     (row,) = world.chain("attestations")
     assert open_command(parse_entry(row.data).command).predicate["event"] == "heads"
+
+
+def test_the_chain_of_statements_is_read_from_its_end(world: World) -> None:
+    places = []
+    for number in range(20):
+        world.assigned(f"T-{number}")
+        places.append(signed(world))
+        job = due(world)
+        assert job is not None
+        record(world, job)
+    size = signed(world)
+    with world.engine.connect() as connection:
+        found = []
+        for index, _data in tree.newest_first(connection, attestation.CHAIN, size - 1):
+            found.append(index)
+            # Something else is asked while there is more to read.
+            assert tree.index_of(connection, "0" * 64) is None
+    assert found == places[-2::-1]
