@@ -80,6 +80,10 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "fork_known": ("--- đã biết từ trước", "--- known from before"),
     "fork_found": ("--- trong gói", "--- in the bundle"),
     "holds": ("Nhật ký đứng vững.", "The log holds."),
+    "unread": (
+        "Chưa kiểm tra được gì, nên chưa nói gì về nhật ký: {finding}\nHãy lấy lại gói.",
+        "Nothing could be checked; of the log that says nothing: {finding}\nGet the bundle again.",
+    ),
     "broken": ("Nhật ký KHÔNG đứng vững: {finding}", "The log does NOT hold: {finding}"),
     "progress": ("{done} / {of} mục, {percent} %", "{done} / {of} entries, {percent} %"),
     "skipped": (

@@ -90,7 +90,10 @@ def lines(
     tell: Callable[[Finding], str] = str,
 ) -> list[str]:
     """The report for people. ``tell`` makes a sentence of a finding."""
-    report = found.report
+    report, first = found.report, found.report.first
+    if found.checkpoint is None and first is not None:
+        # Of a file that came damaged, or is another, nobody must think that the log is to blame.
+        return [say("unread", finding=tell(first))]
     text = []
     if found.checkpoint is not None:
         root = base64.b64encode(found.checkpoint.root).decode()
@@ -128,7 +131,6 @@ def lines(
         text += [say("fork"), say("fork_known"), fork.known.decode(), say("fork_found")]
         text.append(fork.found.decode())
     text += [say("found", finding=tell(finding)) for finding in report.findings]
-    first = report.first
     text.append(say("holds") if first is None else say("broken", finding=tell(first)))
     return text
 
@@ -180,8 +182,16 @@ def _checks(found: BundleReport, order: Order) -> list[Check]:
 
 def _line(check: Check, found: BundleReport, say: Speaker) -> str:
     broken = any(finding.check is check for finding in found.report.findings)
-    passed = say("passed", count=found.report.passed.get(check, 0))
-    return f"{'✗' if broken else '✓'} {check.value:>2}  {say(f'check_{check.value}')}: {passed}"
+    passed = found.report.passed.get(check, 0)
+    name, figure = say(f"check_{check.value}"), say("passed", count=passed)
+    return f"{mark(passed, broken=broken)} {check.value:>2}  {name}: {figure}"
+
+
+def mark(passed: int, *, broken: bool) -> str:
+    """Before the line of a check. What was checked of nothing has not passed."""
+    if broken:
+        return "✗"
+    return "✓" if passed else "–"
 
 
 def _remarks(order: Order, say: Speaker) -> list[str]:

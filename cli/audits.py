@@ -150,15 +150,17 @@ def _verified(session: Session, origin: str, log_key: "PublicKey") -> tuple["Rep
 
 def _show(session: Session, report: "Report", refusals: int, closed: int, *, quiet: bool) -> None:
     from audit.report import Check  # noqa: PLC0415 - not for --help
+    from audit.verify import mark  # noqa: PLC0415 - likewise
 
     texts, line = session.texts, session.out.line
     if not quiet:
         for check in Check:
             broken = [f for f in report.findings if f.check is check]
-            mark, style = ("✗", "bold red") if broken else ("✓", "green")
             unit = texts(_UNITS.get(check.name, "checked_entries"))
-            name = texts.name("check", check.name.lower())
-            line(f"{mark} {check.value:>2}  {name}: {report.passed.get(check, 0)} {unit}", style)
+            name, passed = texts.name("check", check.name.lower()), report.passed.get(check, 0)
+            style = "bold red" if broken else "green" if passed else ""
+            sign = mark(passed, broken=bool(broken))
+            line(f"{sign} {check.value:>2}  {name}: {passed} {unit}", style)
         line(texts("verify_openings", opened=report.opened, erased=max(report.erased - closed, 0)))
         if closed:
             line(texts("verify_sealed", sealed=closed))
@@ -210,7 +212,8 @@ def _finding(session: Session, finding: "Finding") -> str:
         code = f"finding_in_{finding.check.name.lower()}"
     what = texts(code) if code in texts else finding.code
     detail = f" ({finding.detail})" if finding.detail else ""
-    where = texts("finding_where_log")
+    of_file = finding.code.startswith("bundle_")
+    where = texts("finding_where_bundle" if of_file else "finding_where_log")
     if finding.chain:
         leaf = finding.leaf[:12]
         where = texts("finding_where", chain=finding.chain, seq=finding.seq, leaf=leaf)

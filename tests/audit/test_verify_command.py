@@ -178,8 +178,11 @@ def test_a_bundle_that_is_none_is_1_not_a_traceback(verify: Say, tmp_path: Path)
         junk.write_bytes(content)
         status, said, _ = verify(junk)
         assert (status, "bundle_unreadable" in said) == (BROKEN, True)
+        assert "Nothing could be checked" in said
+        assert "does NOT hold" not in said
     (tmp_path / "empty").mkdir()
-    assert verify(tmp_path / "empty")[0] == BROKEN
+    status, said, _ = verify(tmp_path / "empty")
+    assert (status, "Get the bundle again" in said) == (BROKEN, True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["bundle"], ["b", "--trust"], ["b", "--nonsense"]])
