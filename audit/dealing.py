@@ -1,6 +1,7 @@
 """Dealing a log out among processes, and hearing how far each has come."""
 
 import gc
+import os
 import sys
 import threading
 import time
@@ -21,6 +22,12 @@ _WORTH_A_PROCESS = 2_000
 """So many entries take longer than to start a process for them."""
 _HASHES_WORTH_A_PROCESS = 150_000
 """The same where only their hashes are compared."""
+
+
+def cores() -> int:
+    """How many cores this process may use: a container often has fewer than its machine."""
+    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return allowed or 1
 
 
 def dealt_out(share: Share, processes: int, progress: Progress) -> list[Done]:
@@ -82,4 +89,4 @@ def _work(share: Share) -> Done:
     return verify_share(share, tell)
 
 
-__all__: Sequence[str] = ["dealt_out"]
+__all__: Sequence[str] = ["cores", "dealt_out"]

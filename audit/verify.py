@@ -25,6 +25,7 @@ from typing import NoReturn
 
 from cryptography import x509
 
+from audit.dealing import cores
 from audit.malformed import Malformed
 from audit.note import TYPE_NAMES
 from audit.offline import BundleReport, Order, verify_bundle
@@ -207,7 +208,7 @@ def _order(options: argparse.Namespace) -> Order:
         now=int(time.time()),
         signatures=not options.skip_signatures,
         known=tuple(path.read_bytes() for path in options.known),
-        processes=options.processes or os.cpu_count() or 1,
+        processes=options.processes or cores(),
         roots=_roots(options.tsa_roots) if options.tsa_roots else (),
     )
 

@@ -66,9 +66,9 @@ def _verify_bundle(
     signatures: bool,
 ) -> int:
     """Offline, with nothing but the bundle and the trust file: `audit.verify`, and the rules."""
-    import os  # noqa: PLC0415 - not for --help
-    import time  # noqa: PLC0415 - likewise
+    import time  # noqa: PLC0415 - not for --help
 
+    from audit.dealing import cores  # noqa: PLC0415 - likewise
     from audit.offline import Order, verify_bundle  # noqa: PLC0415 - likewise
     from audit.saying import Speaker  # noqa: PLC0415 - likewise
     from audit.verify import as_document, lines  # noqa: PLC0415 - likewise
@@ -84,7 +84,7 @@ def _verify_bundle(
         judge=Replay,
         signatures=signatures,
         known=tuple(path.read_bytes() for path in known),
-        processes=os.cpu_count() or 1,
+        processes=cores(),
         roots=read_roots(tsa_roots) if tsa_roots is not None else (),
     )
     start = time.monotonic()
