@@ -6,6 +6,7 @@ last entry to the root which that entry states (`audit.heads`). What came later 
 nothing shows that it is all.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
 from audit.bundle import HEADS, Files, parse_head_proofs
@@ -92,7 +93,9 @@ class _Work:
         if number == self._number:
             return
         self._number = number
-        mine = [index for index in self._chosen if index // WIDTH == number]
+        # Found by halves: who makes the bundle may choose one entry of each of very many bundles.
+        first, end = (bisect_left(self._chosen, (number + more) * WIDTH) for more in (0, 1))
+        mine = self._chosen[first:end]
         leaves = {leaf_hash(self._files.read(f"entry/{index}")) for index in mine}
         self._words, finding = words_of(self._files, number, lambda: leaves)
         if finding is not None:
