@@ -105,6 +105,12 @@ def lines(
         text.append(say("stamped", size=found.stamped.size, time=stamped_at, authority=authority))
     if found.chosen is not None:
         text.append(say("chosen", count=found.chosen))
+    if found.whole is not None and found.checkpoint is not None:
+        whole, at = found.whole, found.whole.at[:19].replace("T", " ")
+        text.append(say("whole", size=whole.size, of=found.checkpoint.size, time=at))
+        # The statement itself is always one of those that came after it.
+        if found.checkpoint.size > whole.size + 1:
+            text.append(say("later", count=whole.later))
     text += [_line(check, found, say) for check in _checks(found, order)]
     text += _remarks(order, say)
     rate = int(report.entries / seconds) if seconds else 0
@@ -146,6 +152,9 @@ def as_document(found: BundleReport) -> dict[str, object]:
         ],
         "entries": report.entries,
         "chosen": found.chosen,
+        "whole_up_to": found.whole.size if found.whole else None,
+        "stated_at": found.whole.at if found.whole else None,
+        "later": found.whole.later if found.whole else None,
         "passed": {check.name.lower(): count for check, count in sorted(report.passed.items())},
         "openings": report.opened,
         "erased": report.erased,

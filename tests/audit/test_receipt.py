@@ -344,7 +344,7 @@ def test_a_log_of_another_founding_gives_no_keys(log: Published) -> None:
 
 
 def test_a_checkpoint_dated_behind_all_calendars_is_late_enough_to_convict(tmp_path: Path) -> None:
-    """The log's own keys may write any time; no one who asks about a promise may stumble over it."""
+    """The log's own keys may write any time; whoever asks about a promise must not stumble."""
     honest, cut = small_log(), small_log()
     honest.step("T-9", "register", "an")
     for time in (2**40, 2**62):

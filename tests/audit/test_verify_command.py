@@ -81,6 +81,17 @@ def test_chosen_tasks_are_said_to_be_not_the_whole_log(verify: Say) -> None:
     assert "chosen tasks, not the whole log" in said
 
 
+def test_chosen_tasks_are_whole_without_doubts_when_nothing_came_later(verify: Say) -> None:
+    scribe = Scribe().found("an")
+    scribe.step("T-1", "register", "an")
+    files = scribe.chosen("T-1", stating=scribe.state_heads())
+    _, said, _ = verify(files)
+    assert "whole within 3 of the log's 4 entries, as it stated at 2026-03-02 02:00:03 UTC" in said
+    assert "came later" not in said
+    told = json.loads(verify(files, "--json")[1])
+    assert (told["whole_up_to"], told["later"]) == (3, 0)
+
+
 def test_a_log_that_does_not_hold_is_1_and_the_finding_is_the_last_line(verify: Say) -> None:
     scribe = small_log()
     scribe.entries[5], scribe.entries[6] = scribe.entries[6], scribe.entries[5]
