@@ -131,12 +131,17 @@ def lines(
             for d in report.disputed
         ]
     for fork in found.forks:
-        text += [say("fork"), say("fork_known"), fork.known.decode(), say("fork_found")]
-        text.append(fork.found.decode())
+        text += [say("fork"), say("fork_known"), *_note_lines(fork.known), say("fork_found")]
+        text += _note_lines(fork.found)
     text += [say("found", finding=tell(finding)) for finding in report.findings]
     first = report.first
     text.append(say("holds") if first is None else say("broken", finding=tell(first)))
     return text
+
+
+def _note_lines(note: bytes) -> list[str]:
+    """Under the log's lines strangers may have written theirs, which must not steer a terminal."""
+    return [printable(line) for line in note.decode().split("\n")]
 
 
 def as_document(found: BundleReport) -> dict[str, object]:
