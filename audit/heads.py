@@ -27,6 +27,9 @@ from audit.merkle import (
     root_at,
 )
 
+REACH = 1 << 16
+"""So many entries may lie between a statement and the last one that it speaks of."""
+
 Heads = Mapping[str, tuple[int, str]]
 """The last seq and its leaf hash (hex), by chain."""
 
@@ -105,8 +108,7 @@ class HeadsFollower:
     tree only the leaves of chains that moved since the one before are made anew.
     """
 
-    def __init__(self, reach: int = 1 << 16) -> None:
-        """``reach``: how many entries may lie between."""
+    def __init__(self, reach: int = REACH) -> None:
         self.reach = reach
         self._heads: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
