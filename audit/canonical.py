@@ -103,6 +103,9 @@ def _reason(text: str, value: Json) -> Malformed:
         _check(value, MAX_DEPTH)
     except json.JSONDecodeError:
         return Malformed("not_json", "more than one value")
+    except RecursionError:
+        # What was just deep enough to be read once is too deep for a second reading from in here.
+        return Malformed("too_deep")
     except Malformed as error:
         return error
     return Malformed("not_canonical")

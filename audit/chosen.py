@@ -6,17 +6,18 @@ last entry to the root which that entry states (`audit.heads`). What came later 
 nothing shows that it is all.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
 from audit.bundle import HEADS, Files, parse_head_proofs
 from audit.commitment import Opening
 from audit.engine import Run
-from audit.entry import leaf_hash, peek_chain
+from audit.entry import leaf_hash, open_record, parse_entry, peek_chain
 from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.malformed import Malformed
 from audit.merkle import check_inclusion, prove_inclusion
 from audit.report import Check, Finding
-from audit.share import Done, Share, SigningFollower, stated_heads, words_of
+from audit.share import Done, Share, SigningFollower, Whole, stated_before, words_of
 from audit.tiles import WIDTH, tile_reader
 
 Progress = Callable[[int, int], None]
@@ -50,6 +51,7 @@ class _Work:
         found = files.find(HEADS)
         self._proofs = parse_head_proofs(found) if found is not None else None
         self._stated: tuple[int, int, bytes] | None = None
+        self._stated_at = ""
         self._leaves: dict[str, list[tuple[int, str]]] = {}
         self._included = 0
 
@@ -74,6 +76,7 @@ class _Work:
             self._leaves.setdefault(chain, []).append((index, leaf))
         elif chain not in self._run.report().broken:
             self._stated = self._read_stated(data, leaf, index)
+            self._stated_at = open_record(parse_entry(data).record).text("recorded_at")
 
     def done(self) -> Done:
         run, stated = self._run, 0
@@ -82,7 +85,16 @@ class _Work:
         except Malformed as error:
             self._findings.append(Finding(Check.HEADS, error.code, "", 0, "", error.detail))
         keys = self._signing.keys(run)
-        return Done(run.report(), keys, self._included, stated, tuple(self._findings))
+        findings = tuple(self._findings)
+        return Done(run.report(), keys, self._included, stated, findings, self._whole())
+
+    def _whole(self) -> Whole | None:
+        """An old statement is as true as the newest one: so it must be told how old it is."""
+        if self._stated is None:
+            return None
+        size = self._stated[0]
+        later = sum(index >= size for leaves in self._leaves.values() for index, _leaf in leaves)
+        return Whole(size, self._stated_at, later)
 
     def _openings(self, leaf: str) -> Mapping[str, Opening]:
         return self._words.get(leaf, {})
@@ -92,7 +104,9 @@ class _Work:
         if number == self._number:
             return
         self._number = number
-        mine = [index for index in self._chosen if index // WIDTH == number]
+        # Found by halves: who makes the bundle may choose one entry of each of very many bundles.
+        first, end = (bisect_left(self._chosen, (number + more) * WIDTH) for more in (0, 1))
+        mine = self._chosen[first:end]
         leaves = {leaf_hash(self._files.read(f"entry/{index}")) for index in mine}
         self._words, finding = words_of(self._files, number, lambda: leaves)
         if finding is not None:
@@ -100,7 +114,7 @@ class _Work:
 
     def _read_stated(self, data: bytes, leaf: str, index: int) -> tuple[int, int, bytes] | None:
         try:
-            return stated_heads(data)
+            return stated_before(data, index)
         except Malformed as error:
             finding = Finding(Check.HEADS, error.code, ATTESTATIONS, 0, leaf, error.detail, index)
             self._findings.append(finding)

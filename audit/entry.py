@@ -95,7 +95,9 @@ NO_PREVIOUS = "0" * 64
 
 _PAYLOAD_AT = len(b'{"command":{"payload":"')
 _BEFORE_NAME = b'"name":"'  # and four characters after it
-_SUBJECT_CHARACTERS = (64, 192)  # 48 bytes are enough for most names, 144 have room for one of 120
+# 48 bytes are enough for most names, 144 have room for one of 120. Padding may take two of them:
+# what is left is looked at, so that all entries of one chain are seen to be about the same one.
+_SUBJECT_CHARACTERS = ((64, 46), (192, 142))
 
 # The one form of an entry, but for what is in its base64: recognised in a tenth of the time that it
 # takes to parse. Whatever looks different, or is no base64, is parsed, and so refused by name.
@@ -179,9 +181,9 @@ def peek_chain(data: bytes) -> str:
     # The subject ends the command's payload. Base64 can be read from any fourth character on.
     end = data.find(b'"', _PAYLOAD_AT)
     try:
-        for characters in _SUBJECT_CHARACTERS:
+        for characters, octets in _SUBJECT_CHARACTERS:
             tail = a2b_base64(data[max(end - characters, _PAYLOAD_AT) : end])
-            _, found, name = tail.rpartition(_BEFORE_NAME)
+            _, found, name = tail[-octets:].rpartition(_BEFORE_NAME)
             if found:
                 return name[:-4].decode().removeprefix("task:")
     except ValueError:  # no base64, or no text in it

@@ -29,6 +29,9 @@ from audit.merkle import (
     root_at,
 )
 
+REACH = 1 << 16
+"""So many entries may lie between a statement and the last one that it speaks of."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeadProof:
@@ -123,8 +126,7 @@ class HeadsFollower:
     the latest ones wait until it is known on which side of a statement they are.
     """
 
-    def __init__(self, reach: int = 1 << 16) -> None:
-        """``reach``: how many entries may lie between."""
+    def __init__(self, reach: int = REACH) -> None:
         self.reach = reach
         self._tree = HeadTree()
         self._counts: Counter[str] = Counter()

@@ -33,7 +33,7 @@ from audit.merkle import root_at
 from audit.note import ED25519, MLDSA44, VerifierKey, parse_note, spki_of
 from audit.policy import LogKey, Policy, check_checkpoint
 from audit.report import MAX_DISPUTED, MAX_FINDINGS, Check, Finding, Report
-from audit.share import NOTHING, Done, Keys, Share
+from audit.share import NOTHING, Done, Keys, Share, Whole
 from audit.tiles import HEIGHT, WIDTH, Tile, tile_reader, tile_root
 from audit.timestamp import Stamped, check_token
 
@@ -84,7 +84,8 @@ class BundleReport:
     """What was found. ``checkpoint`` is None when it could not even be read.
 
     ``times`` has the keys that signed the checkpoint, with the times they gave; ``chosen`` is the
-    number of entries in a bundle of chosen tasks, None for a whole log.
+    number of entries in a bundle of chosen tasks, None for a whole log; ``whole`` says how far
+    their histories are shown to be whole, None where nothing shows it.
     """
 
     report: Report
@@ -93,6 +94,7 @@ class BundleReport:
     chosen: int | None = None
     forks: tuple[Fork, ...] = ()
     stamped: StampedTree | None = None
+    whole: Whole | None = None
 
     @property
     def ok(self) -> bool:
@@ -150,6 +152,7 @@ class _Verification:
             len(self._files.chosen()) or None,
             tuple(self._forks),
             stamped,
+            done[0].whole if done else None,
         )
 
     def _read_note(self) -> bytes:

@@ -224,9 +224,17 @@ class _Reading:
 
     def _time(self, opened: Opened) -> datetime:
         """When the tree was signed: not before those who signed it say, nor before its end."""
-        times = [datetime.fromtimestamp(t, UTC) for t in opened.times.values() if t is not None]
+        times = [_instant(time) for time in opened.times.values() if time is not None]
         recorded = open_record(parse_entry(self.last).record).text("recorded_at")
         return max([*times, datetime.fromisoformat(recorded)])
+
+
+def _instant(seconds: int) -> datetime:
+    """A log that dates its tree behind all calendars can't escape its promises by that."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _check_included(leaf: str, index: int, proof: Sequence[bytes], tree: Checkpoint) -> None:

@@ -56,6 +56,14 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "Gói gồm {count} mục của các nhiệm vụ được chọn, không phải cả nhật ký.",
         "The bundle has {count} entries of chosen tasks, not the whole log.",
     ),
+    "whole": (
+        "  Đầy đủ trong phạm vi {size} trên {of} mục của nhật ký, theo tuyên bố lúc {time} UTC.",
+        "  They are whole within {size} of the log's {of} entries, as it stated at {time} UTC.",
+    ),
+    "later": (
+        "  {count} mục của chúng đến sau. Có mục nào khác, có khóa nào bị thu hồi từ đó: không rõ.",
+        "  {count} of their entries came later. What else did, and whose key was revoked: unknown.",
+    ),
     "figures": (
         "{entries} mục, {chains} chuỗi; {seconds} giây, {rate} mục/giây",
         "{entries} entries, {chains} chains; {seconds} s, {rate} entries/s",

@@ -108,6 +108,17 @@ class SigningFollower:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """How far the histories of chosen tasks are shown to be whole: as far as the first ``size``
+    entries of the log go, as it stated ``at`` an instant. ``later`` entries of theirs came since.
+    """
+
+    size: int
+    at: str
+    later: int
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What one share came to. ``hashed`` entries were found to be those of the tiles."""
 
@@ -116,6 +127,7 @@ class Done:
     hashed: int
     stated: int
     findings: tuple[Finding, ...]
+    whole: Whole | None = None
 
 
 def verify_share(share: Share, progress: Callable[[int], None]) -> Done:
@@ -232,12 +244,10 @@ def _are_so(heads: HeadsFollower, data: bytes, index: int) -> bool:
     """Whether the entry at ``index`` states heads; and if it does, they are these, or it is
     Malformed.
     """
-    stated = stated_heads(data)
+    stated = stated_before(data, index)
     if stated is None:
         return False
     size, chains, root = stated
-    if size > index:
-        raise Malformed("heads_out_of_reach", f"of {size}, at {index}")
     if heads.stated(size) != (chains, root):
         raise Malformed("heads_differ", f"of the first {size} entries")
     return True
@@ -289,3 +299,11 @@ def stated_heads(data: bytes) -> tuple[int, int, bytes] | None:
             except ValueError as error:
                 raise Malformed("heads_malformed") from error
     raise Malformed("heads_malformed")
+
+
+def stated_before(data: bytes, index: int) -> tuple[int, int, bytes] | None:
+    """The same of the entry at ``index``, which can't know of entries behind it."""
+    stated = stated_heads(data)
+    if stated is not None and stated[0] > index:
+        raise Malformed("heads_out_of_reach", f"of {stated[0]}, at {index}")
+    return stated

@@ -107,8 +107,7 @@ def lines(
         stamped_at = stamp.time.strftime("%Y-%m-%d %H:%M:%S")
         authority = printable(stamp.authority)
         text.append(say("stamped", size=found.stamped.size, time=stamped_at, authority=authority))
-    if found.chosen is not None:
-        text.append(say("chosen", count=found.chosen))
+    text += _extent(found, say)
     text += [_line(check, found, say) for check in _checks(found, order)]
     text += _remarks(order, say)
     rate = int(report.entries / seconds) if seconds else 0
@@ -129,11 +128,28 @@ def lines(
             for d in report.disputed
         ]
     for fork in found.forks:
-        text += [say("fork"), say("fork_known"), fork.known.decode(), say("fork_found")]
-        text.append(fork.found.decode())
+        text += [say("fork"), say("fork_known"), *_note_lines(fork.known), say("fork_found")]
+        text += _note_lines(fork.found)
     text += [say("found", finding=tell(finding)) for finding in report.findings]
     text.append(say("holds") if first is None else say("broken", finding=tell(first)))
     return text
+
+
+def _extent(found: BundleReport, say: Speaker) -> list[str]:
+    """Of a bundle of chosen tasks: how much it has, and how far that is shown to be all."""
+    text = [say("chosen", count=found.chosen)] if found.chosen is not None else []
+    if found.whole is not None and found.checkpoint is not None:
+        whole, at = found.whole, found.whole.at[:19].replace("T", " ")
+        text.append(say("whole", size=whole.size, of=found.checkpoint.size, time=at))
+        # The statement itself is always one of those that came after it.
+        if found.checkpoint.size > whole.size + 1:
+            text.append(say("later", count=whole.later))
+    return text
+
+
+def _note_lines(note: bytes) -> list[str]:
+    """Under the log's lines strangers may have written theirs, which must not steer a terminal."""
+    return [printable(line) for line in note.decode().split("\n")]
 
 
 def as_document(found: BundleReport) -> dict[str, object]:
@@ -149,6 +165,9 @@ def as_document(found: BundleReport) -> dict[str, object]:
         ],
         "entries": report.entries,
         "chosen": found.chosen,
+        "whole_up_to": found.whole.size if found.whole else None,
+        "stated_at": found.whole.at if found.whole else None,
+        "later": found.whole.later if found.whole else None,
         "passed": {check.name.lower(): count for check, count in sorted(report.passed.items())},
         "openings": report.opened,
         "erased": report.erased,

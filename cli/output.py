@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from messages import Texts
+from messages.plain import plain
 from messages.sentences import sentence
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Output:
     def line(self, text: str = "", style: str | None = None) -> None:
         """One line for people; nothing with --json. Texts are never read as markup."""
         if not self.as_json:
-            self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(
+                plain(text), style=style, markup=False, highlight=False, soft_wrap=True
+            )
 
     def file(self, content: str) -> None:
         """Exactly this text, for redirecting into a file; nothing with --json."""
@@ -66,7 +69,7 @@ class Output:
         for column in columns:
             table.add_column(self._texts(column), overflow="fold", no_wrap=column in _WHOLE)
         for row in rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(plain(cell)) for cell in row))
         self.console.print(table, highlight=False)
 
     def document(self, value: object) -> None:
@@ -80,7 +83,9 @@ class Output:
         if self.as_json:
             self.document({"refused": code, "facts": dict(facts), "text": said})
         else:
-            self.aside.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
+            self.aside.print(
+                plain(said), style="red", markup=False, highlight=False, soft_wrap=True
+            )
 
     def progress(self, text: str) -> None:
         """A line that says how far a long work has come; only where somebody watches."""

@@ -268,7 +268,8 @@ def _show_receipt(session: Session, held: "Receipt", answer: "Answer") -> int:
     if kept is Kept.MISSING:
         session.out.line(session.texts("receipt_is_evidence", **facts))
         session.out.line()
-        session.out.file(note)
+        # Under the log's own lines anybody may have written another one.
+        session.out.line(note.removesuffix("\n"))
     return status.DONE if kept is Kept.RECORDED else status.REFUSED
 
 

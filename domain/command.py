@@ -24,6 +24,9 @@ certificate besides; or nobody, since the key is the service's own.
 MAX_TEXT = 4_000
 """Characters in one text field: what a form asks for."""
 _MAX_ID = 120
+# Also those above ASCII, which terminals obey as they do ESC [, and the direction mark that the
+# form of a text lets through.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c]")
 MAX_LIST = 100
 """Items of a list: also how many files one step names."""
 _are_hex = re.compile("[0-9a-f]*").fullmatch
@@ -185,7 +188,7 @@ def check_text(name: str, text: str) -> None:
         raise Refused("text_too_long", field=name, length=len(text), limit=MAX_TEXT)
     if not text.strip():
         raise Refused("text_empty", field=name)
-    if any(character < " " and character not in "\n\t" for character in text):
+    if _CONTROL.search(text):
         raise Refused("text_with_control_characters", field=name)
 
 

@@ -19,6 +19,7 @@ from domain.instants import parse_instant
 from domain.task import State
 from embedded.titles import shown_title
 from messages import Texts
+from messages.plain import plain
 from store import queries
 from store.queries import Summary
 
@@ -117,9 +118,8 @@ def _deadlines(view: View, frame: Frame, now: datetime) -> RenderableType:
         if frame.width >= room:
             table.add_column(texts(f"board_{name}"), no_wrap=True, overflow="ellipsis", ratio=1)
     for task in view.deadlines[: frame.deadlines]:
-        table.add_row(
-            *_deadline(task, view, frame, now)[: len(table.columns)], style=_style(task, now)
-        )
+        cells = _deadline(task, view, frame, now)[: len(table.columns)]
+        table.add_row(*map(_cell, cells), style=_style(task, now))
     return table
 
 
@@ -149,13 +149,15 @@ def _entries(view: View, frame: Frame) -> Table:
     for _ in range(4):
         table.add_column(no_wrap=True, overflow="ellipsis")
     for line in view.entries[: frame.entries]:
-        table.add_row(
-            f"{line.at.astimezone(frame.zone):%d/%m %H:%M:%S}",
-            frame.texts.name("event", line.event),
-            line.chain,
-            line.person,
-        )
+        at = f"{line.at.astimezone(frame.zone):%d/%m %H:%M:%S}"
+        cells = at, frame.texts.name("event", line.event), line.chain, line.person
+        table.add_row(*map(_cell, cells))
     return table
+
+
+def _cell(text: str) -> Text:
+    """What people wrote is shown as it is: a title may have brackets, and they style nothing."""
+    return Text(plain(text))
 
 
 def _line(data: bytes) -> Line:

@@ -17,6 +17,7 @@ import structlog
 from google.protobuf.duration_pb2 import Duration
 from rich.console import Console
 from rich.live import Live
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
@@ -178,9 +179,14 @@ async def _show_board(running: Service, texts: Texts, where: str, stop: asyncio.
     console = Console()
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not stop.is_set():
-            view = await asyncio.to_thread(board.read, running.engine)
-            frame = board.Frame(texts, zone, console.width, console.height, where)
-            live.update(board.render(view, frame, utc_now()), refresh=True)
+            try:
+                view = await asyncio.to_thread(board.read, running.engine)
+            except SQLAlchemyError as error:
+                # The service goes on without it, and so does the board a moment later.
+                log.warning("board_hindered", error=type(error).__name__)
+            else:
+                frame = board.Frame(texts, zone, console.width, console.height, where)
+                live.update(board.render(view, frame, utc_now()), refresh=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _REFRESH_SECONDS)
 

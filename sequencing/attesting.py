@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from activities.folding import attested
 from activities.queue import RecorderQueue
 from activities.recorder import Attest
-from audit.heads import HeadTree
+from audit.heads import REACH, HeadTree
 from domain import attestation
 from domain.refusal import Refused
 from store import tree
@@ -25,6 +25,11 @@ log = structlog.get_logger(__name__)
 
 
 FIRST = timedelta(seconds=15)
+
+FAR = REACH // 2
+"""A statement that comes this far behind the entries that it speaks of is not made: others may get
+in before it, and one that is out of every verifier's reach would stand against the log for ever.
+"""
 
 
 async def keep_attesting(
@@ -60,6 +65,9 @@ def _heads(connection: Connection) -> dict[str, Any] | None:
         return None
     # Statements about statements would go on for ever.
     if not tree.has_others(connection, before, last.size, attestation.CHAIN):
+        return None
+    if tree.count_behind(connection, last.size) > FAR:
+        # The sequencer is behind; its next checkpoint is a better one to speak of.
         return None
     heads = HeadTree(tree.heads_at(connection, last.size))
     return {"chains": len(heads), "root": heads.root().hex(), "size": last.size}

@@ -72,6 +72,9 @@ _OTHERS = text(
     "SELECT 1 FROM leaf JOIN entry AS e ON e.id = leaf.entry"
     " WHERE leaf.idx >= :start AND leaf.idx < :end AND e.chain <> :chain LIMIT 1"
 )
+_BEHIND = text(
+    "SELECT (SELECT count(*) FROM leaf WHERE idx >= :size) + (SELECT count(*) FROM unsequenced)"
+)
 _PERSIST = text(
     "INSERT INTO checkpoint (size, after, note) SELECT :size, :after, :note"
     " WHERE (SELECT coalesce(max(size), 0) FROM checkpoint) = :after"
@@ -227,6 +230,11 @@ def has_others(connection: Connection, start: int, end: int, chain: str) -> bool
     """Whether any of the entries with places from ``start`` to ``end`` is of another chain."""
     parameters = {"start": start, "end": end, "chain": chain}
     return connection.scalar(_OTHERS, parameters) is not None
+
+
+def count_behind(connection: Connection, size: int) -> int:
+    """How many entries there are besides the first ``size``, with and without a place."""
+    return int(connection.scalar(_BEHIND, {"size": size}) or 0)
 
 
 def persist(connection: Connection, size: int, after: int, note: bytes) -> None:

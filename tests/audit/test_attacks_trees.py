@@ -19,7 +19,10 @@ from audit.note import Note, format_note, parse_note
 from audit.offline import BundleReport, Order, verify_bundle
 from audit.policy import Group, Policy, Witness, format_policy, parse_policy
 from audit.report import Check
+from audit.saying import Speaker
+from audit.share import Whole
 from audit.signers import Ed25519Cosigner
+from audit.verify import as_document, lines
 from domain.refusal import Refused
 from tests.support.attacking import (
     SIGNED_AT,
@@ -100,6 +103,42 @@ def test_a_history_whose_end_was_cut_is_found_by_its_stated_head(tmp_path: Path)
         (f.check, f.code, f.detail) == (Check.HEADS, "chain_not_whole", "T-1: 2 entries of 3")
         for f in found.report.findings
     )
+
+
+def test_an_old_statement_of_heads_is_told_by_its_age(tmp_path: Path) -> None:
+    """It is as true as the newest one, and says nothing of what came since."""
+    scribe = Scribe().found("an")
+    scribe.step("T-1", "register", "an")
+    old = scribe.state_heads()
+    scribe.step("T-1", "confirm", "an")
+    revoked = {"key": key_of("an").public.id, "reason": "compromised", "since": None}
+    taken_back = scribe.write("directory", "revoke", revoked)
+    stolen = scribe.step("T-1", "approve", "an")
+    assert said(audited(scribe.files(), tmp_path / "all")) == (
+        Check.COMMAND_SIGNATURE,
+        "key_revoked",
+    )
+    files = scribe.chosen("T-1", stating=old)
+    del files[f"entry/{taken_back}"]
+    found = audited(files, tmp_path / "chosen")
+    assert found.ok, "nobody can see what was left out"
+    assert found.whole == Whole(old, "2026-03-02T02:00:03.000000Z", later=2)
+    assert stolen > old
+    policy = policy_of()
+    shown = lines(found, Order(tmp_path, policy, None), Speaker("en"), 1.0)
+    assert f"  They are whole within {old} of the log's 7 entries" in "\n".join(shown)
+    assert any(line.startswith("  2 of their entries came later.") for line in shown)
+    assert as_document(found)["whole_up_to"] == old
+
+
+def test_heads_of_entries_that_are_yet_to_come_prove_nothing(tmp_path: Path) -> None:
+    """The clock's key may state them; then the history would seem whole for ever."""
+    scribe = Scribe().found("an")
+    scribe.step("T-1", "register", "an")
+    stating = scribe.state_heads(size=1_000)
+    found = audited(scribe.chosen("T-1", stating=stating), tmp_path)
+    assert said(found) == (Check.HEADS, "heads_out_of_reach")
+    assert found.whole is None
 
 
 def test_a_task_left_out_of_the_log_contradicts_its_stated_heads(tmp_path: Path) -> None:

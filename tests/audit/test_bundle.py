@@ -17,11 +17,13 @@ from audit.bundle import (
     HeadProofs,
     format_head_proofs,
     format_words,
+    open_bundle,
     parse_head_proofs,
     parse_words,
 )
 from audit.checkpoint import parse_checkpoint
 from audit.chosen import _Work as Chosen
+from audit.chosen import verify_chosen
 from audit.engine import Anchors
 from audit.malformed import Malformed
 from audit.note import parse_note
@@ -29,7 +31,9 @@ from audit.offline import BundleReport, Order, verify_bundle
 from audit.report import Check
 from audit.share import Share
 from audit.share import _Work as Work
-from tests.support.attacking import Files, policy_of, small_log, written, zipped
+from audit.tiles import WIDTH
+from tests.support.attacking import Files, Scribe, policy_of, small_log, written, zipped
+from tests.support.world import ORIGIN
 
 SCRIBE = small_log()
 WHOLE = SCRIBE.files()
@@ -403,3 +407,28 @@ def test_any_bytes_are_a_zip_file_or_refused(data: bytes) -> None:
         assert not audited(path).ok
     finally:
         path.unlink()
+
+
+def test_entries_far_apart_are_looked_up_without_walking_through_all_of_them(
+    tmp_path: Path,
+) -> None:
+    """Who makes a bundle may choose one entry out of each of a hundred thousand tiles."""
+    scribe = Scribe().found("an")
+    for number in range(3 * WIDTH):
+        scribe.step(f"T-{number % WIDTH}", "step", "an")
+    files = scribe.chosen("T-7", stating=scribe.state_heads())
+    walks = 0
+
+    class Walked(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            nonlocal walks
+            walks += 1
+            return super().__iter__()
+
+    path = written(files, tmp_path)
+    share = Share(path, len(scribe.entries), Anchors(ORIGIN, None, POLICY.founding), None)
+    with open_bundle(path) as opened:
+        root = parse_checkpoint(parse_note(files["checkpoint"]).text).root
+        chosen = Walked(opened.chosen())
+        done = verify_chosen(share, opened, root, chosen, lambda _done, _of: None)
+    assert (done.hashed, done.report.ok, walks) == (len(chosen), True, 1)

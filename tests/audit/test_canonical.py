@@ -1,5 +1,6 @@
 """One value, one encoding: that of RFC 8785, and nothing else is read."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -105,3 +106,10 @@ def test_a_truth_value_is_no_number() -> None:
 def test_the_largest_integers_are_kept_exactly() -> None:
     for number in (MAX_INTEGER, -MAX_INTEGER):
         assert parse(canonical(number)) == number
+
+
+def test_nesting_at_the_very_edge_of_what_python_reads_is_refused_by_name() -> None:
+    """Refusing it takes a second reading, from a few calls further in."""
+    for depth in range(sys.getrecursionlimit() + 10):
+        with pytest.raises(Malformed):
+            parse(b'{"a":' + b"[" * depth + b"]" * depth + b',"a":1}')

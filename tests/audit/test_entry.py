@@ -24,6 +24,7 @@ from audit.entry import (
     open_command,
     open_record,
     parse_entry,
+    peek_chain,
     sign_command,
     sign_record,
 )
@@ -66,6 +67,8 @@ RECORD: dict[str, JsonLike] = {
 }
 ENTRY = Entry(sign_command(SUBJECT, COMMAND, KEY), sign_record(SUBJECT, RECORD, KEY))
 BYTES = format_entry(ENTRY)
+MAX_NAME = 125
+"""Of more characters no name can be told without parsing."""
 
 
 def test_the_example_is_what_the_code_writes_today() -> None:
@@ -266,3 +269,14 @@ def test_the_digest_of_a_command_binds_its_type() -> None:
         len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload,
     )  # fmt: skip
     assert command_digest(ENTRY.command) == hashlib.sha256(expected).hexdigest()
+
+
+def test_all_entries_of_a_chain_are_seen_to_be_about_the_same_one() -> None:
+    """Else it would be dealt out to two processes, each of which would miss half of it."""
+    for length in range(1, 200):
+        subject = Subject(f"task:{'x' * length}", "0" * 64)
+        found = {
+            peek_chain(format_entry(Entry(sign_command(subject, command, KEY), ENTRY.record)))
+            for command in ({**COMMAND, "event": "confirm" + "s" * more} for more in range(3))
+        }
+        assert found == {"x" * length if length <= MAX_NAME else ""}, length

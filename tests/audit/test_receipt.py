@@ -341,3 +341,12 @@ def test_a_log_of_another_founding_gives_no_keys(log: Published) -> None:
     blind = replace(log.policy, founding=None)
     assert refusal_of(receipt, log.files.root, blind) == "receipt_forged"
     assert asked(receipt, log.files.root, blind, key_of("log").public).kept is Kept.NOT_YET
+
+
+def test_a_checkpoint_dated_behind_all_calendars_is_late_enough_to_convict(tmp_path: Path) -> None:
+    """The log's own keys may write any time; whoever asks about a promise must not stumble."""
+    honest, cut = small_log(), small_log()
+    honest.step("T-9", "register", "an")
+    for time in (2**40, 2**62):
+        folder = written(cut.files(time=time), tmp_path / str(time))
+        assert asked(honest.entries[-1], folder, policy_of()).kept is Kept.MISSING

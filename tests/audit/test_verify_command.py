@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.note import Line, Note, format_note, parse_note
 from audit.policy import format_policy
 from audit.saying import LANGUAGES, Speaker, codes, language_of
 from audit.verify import BROKEN, BROKEN_PIPE, HOLDS, MISUSE, main
@@ -81,6 +82,17 @@ def test_chosen_tasks_are_said_to_be_not_the_whole_log(verify: Say) -> None:
     assert "chosen tasks, not the whole log" in said
 
 
+def test_chosen_tasks_are_whole_without_doubts_when_nothing_came_later(verify: Say) -> None:
+    scribe = Scribe().found("an")
+    scribe.step("T-1", "register", "an")
+    files = scribe.chosen("T-1", stating=scribe.state_heads())
+    _, said, _ = verify(files)
+    assert "whole within 3 of the log's 4 entries, as it stated at 2026-03-02 02:00:03 UTC" in said
+    assert "came later" not in said
+    told = json.loads(verify(files, "--json")[1])
+    assert (told["whole_up_to"], told["later"]) == (3, 0)
+
+
 def test_a_log_that_does_not_hold_is_1_and_the_finding_is_the_last_line(verify: Say) -> None:
     scribe = small_log()
     scribe.entries[5], scribe.entries[6] = scribe.entries[6], scribe.entries[5]
@@ -91,6 +103,26 @@ def test_a_log_that_does_not_hold_is_1_and_the_finding_is_the_last_line(verify: 
     status, vietnamese, _ = verify(scribe.files(), "--lang", "vi")
     assert status == BROKEN
     assert "KHÔNG" in vietnamese.splitlines()[-1]
+
+
+def test_a_line_under_a_forked_checkpoint_can_not_wipe_the_evidence_off_the_screen(
+    verify: Say, tmp_path: Path
+) -> None:
+    """U+009B is ESC [ in one character, and no control character of the format's."""
+    scribe, liar = small_log(), small_log()
+    known = tmp_path / "known"
+    known.write_bytes(scribe.files()["checkpoint"])
+    liar.step("T-1", "approve", "an")
+    liar.entries.pop(-2)
+    files = liar.files()
+    note = parse_note(files["checkpoint"])
+    wipe = Line("x\x9b2J\x9bHThe\u202elog", bytes(4), bytes(64))
+    files["checkpoint"] = format_note(Note(note.text, (*note.lines, wipe)))
+    status, said, _ = verify(files, "--known", str(known))
+    assert status == BROKEN
+    assert "EVIDENCE" in said
+    assert all(line.isprintable() for line in said.split("\n"))
+    assert "— x\\x9b2J\\x9bHThe\\u202elog AAAAA" in said
 
 
 def test_the_report_for_programs_has_the_same_findings(verify: Say) -> None:

@@ -10,6 +10,7 @@ from activities.queue import RecorderQueue
 from activities.recorder import Attest, Recorded
 from audit.entry import open_command, parse_entry
 from domain import attestation
+from sequencing import attesting
 from sequencing.attesting import heads_due, keep_attesting
 from store import tree
 from store.engine import writing
@@ -81,6 +82,24 @@ def test_nothing_new_means_nothing_to_state(world: World) -> None:
     record(world, again)
     # The chain of statements is itself one of the chains that are stated.
     assert again.arguments["chains"] == 3
+
+
+def test_nothing_is_stated_from_so_far_behind_that_no_verifier_would_reach_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sequencer stood still while very many steps were taken."""
+    monkeypatch.setattr(attesting, "FAR", 3)
+    world.assigned("T-1")
+    signed(world)
+    world.assigned("T-2")
+    assert due(world) is not None
+    with writing(world.engine) as connection:
+        tree.lock(connection)
+        tree.sequence(connection, 1)
+    world.assigned("T-3")
+    assert due(world) is None
+    signed(world)
+    assert due(world) is not None
 
 
 def test_refusals_alone_are_nothing_to_state(world: World) -> None:
