@@ -15,8 +15,9 @@ import binascii
 from typing import NamedTuple
 
 from audit.canonical import Json
-from audit.keys import PrivateKey, PublicKey
+from audit.keys import PublicKey
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _BEFORE_LENGTH = b"DSSEv1 %d %b " % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode())

@@ -45,6 +45,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from audit.algorithms import Kind
 from audit.authorities import (
     EVENTS,
     Authorities,
@@ -56,7 +57,7 @@ from audit.authorities import (
 from audit.canonical import MAX_INTEGER, Json
 from audit.certificates import load_certificate
 from audit.dsse import decode_base64
-from audit.keys import Kind, PublicKey, load_public
+from audit.keys import PublicKey, load_public
 from audit.malformed import Malformed
 from audit.paths import Path
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from audit.canonical import MAX_DEPTH, Json, JsonLike, canonical, parse
 from audit.dsse import Envelope, seal
-from audit.keys import PrivateKey
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey
 
 COMMAND_TYPE = "urn:dondoc:command:v1"
 RECORD_TYPE = "urn:dondoc:record:v1"

@@ -16,8 +16,8 @@ from audit.dsse import (
     parse_envelope,
     seal,
 )
-from audit.keys import private_key
 from audit.malformed import Malformed
+from audit.private_keys import private_key
 
 KEY = private_key(bytes(range(32)))
 ENVELOPE = seal(b'{"a":1}', KEY)

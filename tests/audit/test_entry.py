@@ -27,8 +27,9 @@ from audit.entry import (
     sign_command,
     sign_record,
 )
-from audit.keys import load_public, private_key
+from audit.keys import load_public
 from audit.malformed import Malformed
+from audit.private_keys import private_key
 from tests.support import example
 
 KEY = private_key(bytes(32))

@@ -21,8 +21,8 @@ from audit.keyring import (
     enrolment_text,
     read_change,
 )
-from audit.keys import PrivateKey
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey
 from domain import directory as directories
 from domain.directory import ADMINISTRATOR, Directory, KeyState
 from domain.instants import format_instant

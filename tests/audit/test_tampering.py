@@ -25,8 +25,8 @@ from audit.entry import (
     sign_command,
     sign_record,
 )
-from audit.keys import PrivateKey
 from audit.once import CommandIds
+from audit.private_keys import PrivateKey
 from audit.stored import Check, Finding
 from domain.instants import format_instant, parse_instant
 from domain.replay import Replay

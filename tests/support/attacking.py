@@ -36,11 +36,11 @@ from audit.entry import (
 from audit.growth import Edge
 from audit.heads import heads_root, prove_head
 from audit.keyring import ATTESTATIONS, DIRECTORY
-from audit.keys import PrivateKey
 from audit.merkle import prove_inclusion, root_at
 from audit.note import VerifierKey, format_note
 from audit.offline import BundleReport, Order, verify_bundle
 from audit.policy import LogKey, Policy
+from audit.private_keys import PrivateKey
 from audit.report import Check, Finding
 from audit.signers import Ed25519Signer, MLDSACosigner, sign_checkpoint
 from audit.tiles import WIDTH, tile_reader

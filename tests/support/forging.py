@@ -23,7 +23,7 @@ from audit.entry import (
     parse_entry,
     sign_record,
 )
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from audit.stored import Report, check_read_model, verify
 from domain.instants import format_instant
 from domain.replay import Replay
