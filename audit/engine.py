@@ -33,20 +33,14 @@ from typing import Any, NoReturn, Protocol
 
 from audit.canonical import Json
 from audit.commitment import Opening, commitments_in
-from audit.entry import (
-    NO_PREVIOUS,
-    header_of,
-    leaf_hash,
-    read_command,
-    read_record,
-    signed_bytes,
-    unpack_entry,
-)
+from audit.dsse import signed_bytes
+from audit.entry import NO_PREVIOUS, header_of, leaf_hash, unpack_entry
 from audit.keyring import ATTESTATIONS, DIRECTORY, Change, Holder, Keyring, Purpose, read_change
 from audit.keys import PublicKey
 from audit.malformed import Malformed
 from audit.once import CommandIds
 from audit.report import MAX_FINDINGS, Check, Finding, Head, Report
+from audit.statement import read_command, read_record
 
 _TASK_PREFIX = "task:"
 _MAX_DETAIL = 300

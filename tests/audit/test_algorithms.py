@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.algorithms import Kind, _primes, spki_of
-from audit.dsse import format_envelope, parse_envelope, seal
+from audit.dsse import format_envelope, parse_envelope
 from audit.keys import load_public
 from audit.malformed import Malformed
 from audit.private_keys import PrivateKey, private_key
+from audit.signing import seal
 
 P256 = PrivateKey(ec.derive_private_key(0x1234567, ec.SECP256R1()))
 P384 = PrivateKey(ec.derive_private_key(0x1234567, ec.SECP384R1()))

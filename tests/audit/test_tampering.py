@@ -22,11 +22,10 @@ from audit.entry import (
     open_command,
     open_record,
     parse_entry,
-    sign_command,
-    sign_record,
 )
 from audit.once import CommandIds
 from audit.private_keys import PrivateKey
+from audit.signing import sign_command, sign_record
 from audit.stored import Check, Finding
 from domain.instants import format_instant, parse_instant
 from domain.replay import Replay

@@ -30,8 +30,6 @@ from audit.entry import (
     open_command,
     open_record,
     parse_entry,
-    sign_command,
-    sign_record,
 )
 from audit.growth import Edge
 from audit.heads import heads_root, prove_head
@@ -43,6 +41,7 @@ from audit.policy import LogKey, Policy
 from audit.private_keys import PrivateKey
 from audit.report import Check, Finding
 from audit.signers import Ed25519Signer, MLDSACosigner, sign_checkpoint
+from audit.signing import sign_command, sign_record
 from audit.tiles import WIDTH, tile_reader
 from domain.instants import format_instant
 from domain.replay import Replay

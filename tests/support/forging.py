@@ -21,9 +21,9 @@ from audit.entry import (
     open_command,
     open_record,
     parse_entry,
-    sign_record,
 )
 from audit.private_keys import PrivateKey
+from audit.signing import sign_record
 from audit.stored import Report, check_read_model, verify
 from domain.instants import format_instant
 from domain.replay import Replay
