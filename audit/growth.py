@@ -11,8 +11,9 @@ appending costs the same however large the log is.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from audit.frontier import Frontier, frontier_at
 from audit.malformed import Malformed
-from audit.merkle import Frontier, frontier_at, leaf_hash
+from audit.merkle import leaf_hash
 from audit.tiles import (
     HEIGHT,
     WIDTH,

@@ -36,10 +36,11 @@ from audit.entry import (
     parse_entry,
     peek_chain,
 )
+from audit.frontier import Frontier
 from audit.keyring import DIRECTORY
 from audit.keys import PublicKey
 from audit.malformed import Malformed
-from audit.merkle import Frontier, check_inclusion, prove_inclusion
+from audit.merkle import check_inclusion, prove_inclusion
 from audit.note import parse_note
 from audit.offline import policy_at
 from audit.policy import Policy, check_checkpoint

@@ -18,17 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.checkpoint import Checkpoint, open_checkpoint
+from audit.consistency import check_consistency, prove_consistency
 from audit.cosignature import message_ed25519, verified
+from audit.frontier import Frontier
 from audit.malformed import Malformed
 from audit.merkle import (
     EMPTY_ROOT,
-    Frontier,
     HashReader,
-    check_consistency,
     check_inclusion,
     leaf_hash,
     paired,
-    prove_consistency,
     prove_inclusion,
     root_at,
 )

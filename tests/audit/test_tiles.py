@@ -4,18 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.consistency import check_consistency, prove_consistency
+from audit.frontier import Frontier
 from audit.malformed import Malformed
-from audit.merkle import (
-    MAX_SIZE,
-    Frontier,
-    check_consistency,
-    check_inclusion,
-    leaf_hash,
-    node_hash,
-    prove_consistency,
-    prove_inclusion,
-    root_at,
-)
+from audit.merkle import MAX_SIZE, check_inclusion, leaf_hash, node_hash, prove_inclusion, root_at
 from audit.tiles import (
     WIDTH,
     Bundle,
