@@ -12,7 +12,7 @@ without showing any other.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.canonical import check_text, written
@@ -23,12 +23,8 @@ from audit.merkle import (
     check_inclusion,
     leaf_hash,
     paired,
-    prove_inclusion,
     root_at,
 )
-
-Heads = Mapping[str, tuple[int, str]]
-"""The last seq and its leaf hash (hex), by chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +54,18 @@ def head_leaf(chain: str, count: int, head: str) -> bytes:
     return b'{"chain":%b,"count":%d,"head":%b}' % (written(chain), count, written(head))
 
 
-def heads_root(heads: Heads) -> bytes:
-    """The root over all heads."""
-    return _root([_hash_of(chain, *heads[chain]) for chain in _sorted(heads)])
-
-
-def prove_head(heads: Heads, chain: str) -> HeadProof:
-    """Raises KeyError for a chain that has no head."""
-    count, head = heads[chain]
-    chains = _sorted(heads)
-    index = chains.index(chain)
-    reader = _reader([_hash_of(each, *heads[each]) for each in chains])
-    hashes = prove_inclusion(index, len(heads), reader)
-    return HeadProof(chain, count, head, index, hashes)
-
-
-def _sorted(heads: Heads) -> list[str]:
-    # By code point, which for UTF-8 is the order of the bytes.
-    return sorted(heads)
-
-
-def _hash_of(chain: str, count: int, head: str) -> bytes:
+def head_hash(chain: str, count: int, head: str) -> bytes:
+    """The hash of a leaf. Raises Malformed as `head_leaf` does."""
     return leaf_hash(head_leaf(chain, count, head))
 
 
-def _root(hashes: list[bytes]) -> bytes:
-    return root_at(len(hashes), _reader(hashes)) if hashes else EMPTY_ROOT
+def root_over(hashes: list[bytes]) -> bytes:
+    """The root over leaves with these hashes."""
+    return root_at(len(hashes), reader_over(hashes)) if hashes else EMPTY_ROOT
 
 
-def _reader(hashes: list[bytes]) -> HashReader:
+def reader_over(hashes: list[bytes]) -> HashReader:
+    """All hashes of the tree over leaves with these."""
     rows = [hashes]
     while len(rows[-1]) > 1:
         rows.append(paired(rows[-1]))
@@ -136,11 +115,11 @@ class HeadsFollower:
         self._settle(size - settled)
         new = self._moved - self._hashes.keys()
         for chain in self._moved:
-            self._hashes[chain] = _hash_of(chain, self._counts[chain], self._heads[chain])
+            self._hashes[chain] = head_hash(chain, self._counts[chain], self._heads[chain])
         self._moved.clear()
         self._order += sorted(new)
         self._order.sort()  # of two sorted runs: little more than merging them
-        return len(self._order), _root([self._hashes[chain] for chain in self._order])
+        return len(self._order), root_over([self._hashes[chain] for chain in self._order])
 
     def _settle(self, entries: int) -> None:
         """So many of those that wait are before every statement that may come."""

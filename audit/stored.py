@@ -1,6 +1,6 @@
 """Verification of the entries of a log that one has at hand: checks 1 to 8 of `audit.engine`.
 
-Afterwards `check_read_model` compares the tables that screens are drawn from (check 9).
+`audit.read_model` then compares the tables that screens are drawn from (check 9).
 
 Entries signed by a key that was revoked as compromised before them are *disputed*: told apart, and
 no findings. Where an entry stands decides that, counted from 0 in the order given.
@@ -13,7 +13,7 @@ from itertools import islice
 from audit.disputes import disputed
 from audit.engine import Anchors, Judge, Openings, Run, Stored
 from audit.keys import PublicKey
-from audit.report import MAX_DISPUTED, Check, Finding, Head, Report, check_read_model
+from audit.report import MAX_DISPUTED, Check, Finding, Head, Report
 
 __all__ = [
     "Check",
@@ -23,7 +23,6 @@ __all__ = [
     "Openings",
     "Report",
     "Stored",
-    "check_read_model",
     "verify",
 ]
 

@@ -186,7 +186,7 @@ def checkpoint(session: Session) -> None:
 
 def trust(session: Session) -> None:
     """The trust file for auditors: keys, witnesses, the digest of the founding."""
-    from audit.policy import format_policy  # noqa: PLC0415 - not for --help
+    from audit.trust_file import format_policy  # noqa: PLC0415 - likewise
     from embedded.publishing import own_policy  # noqa: PLC0415 - likewise
 
     with session.reading() as connection:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from activities.folding import attested
 from activities.queue import RecorderQueue
 from activities.recorder import Attest
-from audit.heads import heads_root
+from audit.head_proofs import heads_root
 from domain import attestation
 from domain.refusal import Refused
 from store import tree

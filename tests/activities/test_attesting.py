@@ -12,7 +12,7 @@ from activities.rebuilding import rebuild, rebuild_tasks
 from activities.recorder import Attest, Handed, Recorded, Timeout
 from audit.commitment import Opening
 from audit.entry import open_command, open_record, parse_entry
-from audit.heads import heads_root
+from audit.head_proofs import heads_root
 from audit.report import Report
 from domain.attestation import DIFFERENCES
 from domain.refusal import Refused

@@ -13,16 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.bundle import Files as Opened
-from audit.bundle import (
-    HeadProofs,
-    format_head_proofs,
-    format_words,
-    parse_head_proofs,
-    parse_words,
-)
+from audit.bundle import HeadProofs, format_words, parse_head_proofs, parse_words
 from audit.checkpoint import parse_checkpoint
 from audit.chosen import _Work as Chosen
 from audit.engine import Anchors
+from audit.head_proofs import format_head_proofs
 from audit.malformed import Malformed
 from audit.note import parse_note
 from audit.offline import BundleReport, Order, verify_bundle

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.heads import HeadProof, HeadsFollower, heads_root, prove_head
+from audit.head_proofs import heads_root, prove_head
+from audit.heads import HeadProof, HeadsFollower
 from audit.malformed import Malformed
 from audit.merkle import EMPTY_ROOT
 

@@ -9,7 +9,7 @@ import pytest
 from activities.queue import RecorderQueue
 from activities.recorder import Attest, Recorded
 from audit.entry import open_command, parse_entry
-from audit.heads import heads_root, prove_head
+from audit.head_proofs import heads_root, prove_head
 from sequencing.attesting import heads_due, keep_attesting
 from store import tree
 from store.engine import writing

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from activities.recorder import Attest, Recorded
-from audit.heads import heads_root
+from audit.head_proofs import heads_root
 from audit.report import Check, Report
 from audit.share import NOTHING
 from sequencing import attesting

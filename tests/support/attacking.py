@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from audit.bundle import HeadProofs, format_head_proofs, format_words
+from audit.bundle import HeadProofs, format_words
 from audit.canonical import JsonLike
 from audit.checkpoint import Checkpoint
 from audit.commitment import Opening
@@ -32,7 +32,7 @@ from audit.entry import (
     parse_entry,
 )
 from audit.growth import Edge
-from audit.heads import heads_root, prove_head
+from audit.head_proofs import format_head_proofs, heads_root, prove_head
 from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.merkle import prove_inclusion, root_at
 from audit.note import VerifierKey, format_note

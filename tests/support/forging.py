@@ -23,8 +23,9 @@ from audit.entry import (
     parse_entry,
 )
 from audit.private_keys import PrivateKey
+from audit.read_model import check_read_model
 from audit.signing import sign_record
-from audit.stored import Report, check_read_model, verify
+from audit.stored import Report, verify
 from domain.instants import format_instant
 from domain.replay import Replay
 from store import ledger
