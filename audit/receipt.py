@@ -25,7 +25,7 @@ from enum import StrEnum
 
 from audit.bundle import CHECKPOINT, Files
 from audit.checkpoint import Checkpoint, Opened, parse_checkpoint
-from audit.engine import Anchors, Run
+from audit.engine import Run
 from audit.entry import (
     Entry,
     Statement,
@@ -36,6 +36,7 @@ from audit.entry import (
     parse_entry,
     peek_chain,
 )
+from audit.founding import Anchors
 from audit.frontier import Frontier
 from audit.keyring import DIRECTORY
 from audit.keys import PublicKey

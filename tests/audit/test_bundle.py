@@ -16,7 +16,7 @@ from audit.bundle import Files as Opened
 from audit.bundle import HeadProofs, format_words, parse_head_proofs, parse_words
 from audit.checkpoint import parse_checkpoint
 from audit.chosen import _Work as Chosen
-from audit.engine import Anchors
+from audit.founding import Anchors
 from audit.head_proofs import format_head_proofs
 from audit.malformed import Malformed
 from audit.note import parse_note
