@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from activities.sealing import Vault
 from audit.authorities import Authorities
-from audit.keyring import read_change
+from audit.directory import read_change
 from audit.malformed import Malformed
 from audit.private_keys import PrivateKey
 from domain.command import Command

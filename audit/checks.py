@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 from audit.broken import Broken
 from audit.canonical import Json
+from audit.chains import ABOUT_THE_LOG, TASK_PREFIX
 from audit.commitment import Opening, commitments_in
 from audit.dsse import signed_bytes
 from audit.entry import NO_PREVIOUS
-from audit.keyring import ATTESTATIONS, DIRECTORY, Holder
+from audit.holders import Holder
 from audit.keys import PublicKey
 from audit.malformed import Malformed
 from audit.report import Check
@@ -25,9 +26,6 @@ Predicate = Mapping[str, Any]
 Openings = Callable[[str], Mapping[str, Opening]]
 """By leaf hash, the openings that exist beside an entry, by field."""
 
-TASK_PREFIX = "task:"
-ABOUT_THE_LOG = frozenset({DIRECTORY, ATTESTATIONS})
-"""Chains that are no task's. Their records have no states: they say null and "recorded"."""
 _NO_TASKS = frozenset(TASK_PREFIX + name for name in ("", *ABOUT_THE_LOG))
 
 

@@ -30,8 +30,8 @@ import hashlib
 from typing import TypeAlias
 
 from audit.broken import Broken
+from audit.chains import DIRECTORY, TASK_PREFIX
 from audit.checks import (
-    TASK_PREFIX,
     Judge,
     Last,
     Openings,
@@ -45,10 +45,12 @@ from audit.checks import (
     check_record_signature,
     check_rules,
 )
+from audit.directory import Change
 from audit.dsse import signed_bytes
 from audit.entry import header_of, unpack_entry
 from audit.founding import Anchors, founder, log_key_founded
-from audit.keyring import DIRECTORY, Change, Holder, Keyring
+from audit.holders import Holder
+from audit.keyring import Keyring
 from audit.malformed import Malformed
 from audit.once import CommandIds
 from audit.report import Check, Finding, Head, Report

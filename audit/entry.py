@@ -44,6 +44,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from audit.canonical import Json, JsonLike, canonical, parse, written
+from audit.chains import TASK_PREFIX
 from audit.dsse import PAYLOAD_TYPE, Envelope, format_envelope, parse_envelope
 from audit.malformed import Malformed
 from audit.statement import Statement, Subject, open_command, open_record
@@ -159,7 +160,7 @@ def peek_chain(data: bytes) -> str:
             tail = a2b_base64(data[max(end - characters, _PAYLOAD_AT) : end])
             _, found, name = tail.rpartition(_BEFORE_NAME)
             if found:
-                return name[:-4].decode().removeprefix("task:")
+                return name[:-4].decode().removeprefix(TASK_PREFIX)
     except ValueError:  # no base64, or no text in it
         pass
     return ""

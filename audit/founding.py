@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from audit.broken import Broken
+from audit.chains import DIRECTORY
 from audit.checks import Predicate
+from audit.directory import read_change
 from audit.entry import header_of
-from audit.keyring import DIRECTORY, Holder, Purpose, read_change
+from audit.holders import Holder, Purpose
 from audit.keys import PublicKey
 from audit.malformed import Malformed
 from audit.report import Check

@@ -7,7 +7,7 @@ off. Only who has the database can make this check.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from audit.keyring import ATTESTATIONS, DIRECTORY
+from audit.chains import ATTESTATIONS, DIRECTORY
 from audit.report import MAX_FINDINGS, Check, Finding, Head, Report
 
 

@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from audit.bundle import CHECKPOINT, Files
+from audit.chains import DIRECTORY
 from audit.checkpoint import Checkpoint, Opened, parse_checkpoint
 from audit.engine import Run
 from audit.entry import (
@@ -38,7 +39,6 @@ from audit.entry import (
 )
 from audit.founding import Anchors
 from audit.frontier import Frontier
-from audit.keyring import DIRECTORY
 from audit.keys import PublicKey
 from audit.malformed import Malformed
 from audit.merkle import check_inclusion, prove_inclusion

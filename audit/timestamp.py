@@ -15,7 +15,7 @@ DER, at most 65,535 bytes, kept as it came; `audit.cms` has its ASN.1. It is goo
 5.  the TSTInfo is of version 1, without critical extensions, its time no finer than microseconds,
     over the digest of the data, and has the nonce that was asked for, where the caller knows it;
 6.  the certificate was valid at the time of the stamp, is critically for time-stamping and for that
-    only, and leads to one of the caller's roots (`audit.chain`).
+    only, and leads to one of the caller's roots (`audit.timestamp_path`).
 
 Authorities still write signingCertificate, whose digest is SHA-1. It is accepted where there is no
 signingCertificateV2: it only says which certificate is meant, and whoever would make a second one
@@ -45,8 +45,9 @@ from cryptography.x509 import ObjectIdentifier
 
 from audit import cms
 from audit.algorithms import verifier
-from audit.chain import check_chain, check_digest, check_key, check_signer, name_of
 from audit.malformed import Malformed
+from audit.strength import check_digest, check_key, name_of
+from audit.timestamp_path import check_chain, check_signer
 
 MAX_TOKEN_BYTES = 65_535
 

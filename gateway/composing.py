@@ -14,8 +14,8 @@ from unicodedata import normalize
 
 from activities.unsealing import TASK_PREFIX
 from audit.commitment import SALT_BYTES, Opening
+from audit.directory import enrolment_text
 from audit.entry import Subject, header_digest
-from audit.keyring import enrolment_text
 from audit.private_keys import PrivateKey
 from audit.signing import sign_command
 from audit.submission import Submission

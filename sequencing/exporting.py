@@ -26,12 +26,12 @@ from audit.bundle import (
     HeadProofs,
     format_words,
 )
+from audit.chains import ATTESTATIONS, DIRECTORY
 from audit.checkpoint import Checkpoint, parse_checkpoint
 from audit.commitment import Opening
 from audit.entry import leaf_hash
 from audit.growth import new_bundles, tiles_of
 from audit.head_proofs import format_head_proofs, heads_root, prove_head
-from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.merkle import prove_inclusion, root_at
 from audit.note import MLDSA44_BYTES, format_note, parse_note
 from audit.proof import Proof, format_proof

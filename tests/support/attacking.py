@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from audit.bundle import HeadProofs, format_words
 from audit.canonical import JsonLike
+from audit.chains import ATTESTATIONS, DIRECTORY
 from audit.checkpoint import Checkpoint
 from audit.commitment import Opening
 from audit.dsse import Envelope
@@ -33,7 +34,6 @@ from audit.entry import (
 )
 from audit.growth import Edge
 from audit.head_proofs import format_head_proofs, heads_root, prove_head
-from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.merkle import prove_inclusion, root_at
 from audit.note import VerifierKey, format_note
 from audit.offline import BundleReport, Order, verify_bundle
