@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from audit.broken import Broken
 from audit.canonical import Json
 from audit.chains import ABOUT_THE_LOG, TASK_PREFIX
 from audit.commitment import Opening, commitments_in
@@ -18,7 +17,7 @@ from audit.entry import NO_PREVIOUS
 from audit.holders import Holder
 from audit.keys import PublicKey
 from audit.malformed import Malformed
-from audit.report import Check
+from audit.report import Broken, Check
 
 Predicate = Mapping[str, Any]
 """Of a command or a record, by field; its form was checked."""

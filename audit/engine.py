@@ -29,7 +29,6 @@ out among several runs: each is given the directory, and those chains that are i
 import hashlib
 from typing import TypeAlias
 
-from audit.broken import Broken
 from audit.chains import DIRECTORY, TASK_PREFIX
 from audit.checks import (
     Judge,
@@ -53,7 +52,7 @@ from audit.holders import Holder
 from audit.keyring import Keyring
 from audit.malformed import Malformed
 from audit.once import CommandIds
-from audit.report import Check, Finding, Head, Report
+from audit.report import Broken, Check, Finding, Head, Report
 from audit.statement import read_command, read_record
 from audit.tally import Tally
 

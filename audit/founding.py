@@ -7,7 +7,6 @@ is what the verifier was told from outside (`Anchors`).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from audit.broken import Broken
 from audit.chains import DIRECTORY
 from audit.checks import Predicate
 from audit.directory import read_change
@@ -15,7 +14,7 @@ from audit.entry import header_of
 from audit.holders import Holder, Purpose
 from audit.keys import PublicKey
 from audit.malformed import Malformed
-from audit.report import Check
+from audit.report import Broken, Check
 from audit.statement import read_command
 
 

@@ -63,6 +63,27 @@ class Finding:
         return printable(f"check {self.check}: {self.code}: {where}{detail}")
 
 
+class Broken(Exception):
+    """An entry failed a check: raised by the check, and made a `Finding` by who called it.
+
+    ``missing`` is the seq and leaf of another entry to be named: one that is not there.
+    """
+
+    def __init__(
+        self,
+        check: Check,
+        code: str,
+        detail: str = "",
+        *,
+        missing: tuple[int, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.check = check
+        self.code = code
+        self.detail = detail
+        self.missing = missing
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The last entry of a chain that passed."""

@@ -12,7 +12,6 @@ from dataclasses import replace
 from itertools import islice
 from typing import Protocol
 
-from audit.broken import Broken
 from audit.checks import Judge, Openings, Predicate
 from audit.disputes import disputed
 from audit.engine import Run
@@ -20,7 +19,7 @@ from audit.entry import leaf_hash
 from audit.founding import Anchors
 from audit.keys import PublicKey
 from audit.malformed import Malformed
-from audit.report import MAX_DISPUTED, Check, Finding, Head, Report
+from audit.report import MAX_DISPUTED, Broken, Check, Finding, Head, Report
 
 __all__ = [
     "Check",
