@@ -7,9 +7,10 @@ from datetime import datetime
 from activities.signing import LogKeys
 from activities.unsealing import Request
 from audit.canonical import JsonLike
-from audit.entry import Entry, command_digest, format_entry, leaf_hash, sign_record
-from audit.keys import PrivateKey
+from audit.entry import Entry, command_digest, format_entry, leaf_hash
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey
+from audit.signing import sign_record
 from domain.command import ASSURED_AS_SERVICE
 from domain.decide import RULES_VERSION
 from domain.directory import LOG, Directory

@@ -9,7 +9,8 @@ from activities.jobs import Attest
 from activities.signing import LogKeys
 from activities.unsealing import TASK_PREFIX, Request
 from audit.canonical import JsonLike
-from audit.entry import Subject, header_digest, open_command, sign_command
+from audit.entry import Subject, header_digest, open_command
+from audit.signing import sign_command
 from domain import attestation
 from domain.command import read_command
 from domain.directory import CLOCK, Directory

@@ -1,65 +1,39 @@
-"""Refused commands on their way into the log: what may be said of each, and which have an entry.
+"""Refused commands on their way into the log: which of them have an entry, and which are counted.
 
-A refusal is described by `describe`, which believes a signature and nothing else. `Refusing` then
-holds it against the buckets of `domain.refusals`, and has it stated as an entry or counted. The
-buckets follow the log: a start looks back as far as matters, and what another service stated in the
-meantime is read before anything is added. What was counted and not yet summed is in memory only: a
-service that is killed loses those numbers, one that is stopped states them first.
+`activities.describing` says what may be said of each. `Refusing` holds it against the buckets of
+`domain.refusals`, and has it stated as an entry or counted. The buckets follow the log: a start
+looks back as far as matters, and what another service stated in the meantime is read before
+anything is added. What was counted and not yet summed is in memory only: a service that is killed
+loses those numbers, one that is stopped states them first.
 
 A command that is refused for the same reason a second time says nothing new, and has one entry.
 """
 
-import base64
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection
 
+from activities.describing import Refusal, describe, without_unknown
 from activities.jobs import Attest, Handed, Turned
-from activities.unsealing import chain_of
-from audit.dsse import Envelope
-from audit.entry import Statement, command_digest, open_command, open_record, parse_entry
-from audit.keys import load_public
-from audit.malformed import Malformed
-from domain import refused
-from domain.attestation import CHAIN, KNOWN_EVENTS, SYSTEM_CHAINS
-from domain.directory import CHAIN as DIRECTORY
+from audit.entry import open_command, open_record, parse_entry
+from domain.attestation import CHAIN
 from domain.directory import Directory
-from domain.instants import format_instant, parse_instant
+from domain.instants import parse_instant
 from domain.refusal import Refused
 from domain.refusals import LOOK_BACK, Room, Tally, remembered
-from domain.refused import CLAIMED_DIGITS, CODE_ALONE, REFUSED, ROLES, SUMMED, is_id
+from domain.refused import REFUSED, SUMMED
 from store import ledger
 from store.ledger import Row
-
-log = structlog.get_logger(__name__)
 
 Write = Callable[[Attest], bool]
 """Appends an attestation; False when the log has one for the same occasion already."""
 
-_OURS = frozenset({"key_not_held"})
-"""What hinders the service itself, whoever asked."""
-
 _REMEMBERED = 1_000
 _LOOK_BACK_ROWS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What may be said of a refused command. Its chain may still be one that the log lacks."""
-
-    arguments: dict[str, Any]
-    actor: str | None
-    at: datetime
-    occasion: str | None
-
-    @property
-    def code(self) -> str:
-        return str(self.arguments["code"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +122,7 @@ class Refusing:
             if not book.room.for_one(each.actor, at):
                 book = book.counted([each])
                 continue
-            if write(Attest(REFUSED, _without_unknown(each, known), at, each.occasion)):
+            if write(Attest(REFUSED, without_unknown(each, known), at, each.occasion)):
                 book = book.stated(book.room.after_one(each.actor, at), at)
             if each.occasion is not None:
                 occasions[each.occasion] = None
@@ -183,96 +157,6 @@ class Refusing:
         if head == self._book.seq:
             return self._book
         return self._book.followed(ledger.read_chain(connection, CHAIN, self._book.seq))
-
-
-_BESIDE = ("opening_", "text_", "stamp_")
-
-
-def describe(
-    job: Handed | Turned, refusal: Refused, origin: str, directory: Directory, now: datetime
-) -> Refusal | None:
-    """What may be said of a refused command; None when it was not the command that was refused."""
-    envelope = job.submission.command if isinstance(job, Handed) else job.envelope
-    statement = _opened(envelope)
-    chain = job.task if isinstance(job, Turned) and job.task else _chain(statement)
-    if refusal.code in _OURS and chain != DIRECTORY:
-        return None
-    at = min(job.received_at, now)
-    digest = command_digest(envelope) if envelope else None
-    occasion = f"{REFUSED}|{refusal.code}|{chain}|{digest}" if digest else None
-    arguments = refused.alone(refusal.code, format_instant(at))
-    if refusal.code in CODE_ALONE:
-        return Refusal(arguments, None, at, occasion)
-    # Words and stamps stand beside what was signed: whoever has seen the command can spoil them.
-    spoilt = refusal.code.startswith(_BESIDE)
-    astray = isinstance(job, Turned) and job.astray
-    ours = None if astray or spoilt else origin
-    actor, claimed = _giver(envelope, statement, ours, directory, at)
-    predicate = statement.predicate if statement else {}
-    behalf = predicate["on_behalf"] if actor else {}
-    arguments |= {
-        "chain": chain,
-        "event": _known(predicate.get("event"), KNOWN_EVENTS),
-        "actor": actor,
-        "claimed": claimed,
-        "agency": _known(behalf.get("agency"), filter(is_id, directory.agencies)),
-        "role": _known(behalf.get("role"), ROLES),
-        "command": digest,
-        "door": job.door,
-    }
-    return Refusal(arguments, actor, at, occasion)
-
-
-def _giver(
-    envelope: Envelope | None,
-    statement: Statement | None,
-    origin: str | None,
-    directory: Directory,
-    at: datetime,
-) -> tuple[str | None, str | None]:
-    """Whose command it was, if the signature proves it; else which known key it named, if any.
-
-    A command for another log (``origin``) may have been brought here by anybody who saw it.
-    """
-    if envelope is None:
-        return None, None
-    key = str(statement.predicate["key"]) if statement else envelope.keyid
-    if key not in directory.keys:
-        return None, None
-    if statement is not None and statement.predicate["log"] == origin:
-        try:
-            holder = directory.key_in_force(key, at)
-            signed = envelope.verify(load_public(base64.b64decode(holder.spki)))
-            if signed and is_id(holder.holder):
-                return holder.holder, None
-        except (Refused, Malformed):
-            pass
-    return None, key[:CLAIMED_DIGITS]
-
-
-def _opened(envelope: Envelope | None) -> Statement | None:
-    try:
-        return open_command(envelope) if envelope else None
-    except Malformed:
-        return None
-
-
-def _chain(statement: Statement | None) -> str | None:
-    try:
-        return chain_of(statement.subject.name) if statement else None
-    except Malformed:
-        return None
-
-
-def _known(value: object, names: Iterable[str]) -> str | None:
-    """The name, unless somebody made it up."""
-    return value if isinstance(value, str) and value in names else None
-
-
-def _without_unknown(each: Refusal, known: Iterable[str]) -> dict[str, Any]:
-    """The id of a task that the log lacks may be words of somebody's: it is left out."""
-    chain = _known(each.arguments["chain"], {*known, *SYSTEM_CHAINS})
-    return {**each.arguments, "chain": chain}
 
 
 def _read(row: Row) -> tuple[str, Any, datetime]:

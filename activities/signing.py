@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from activities.sealing import Vault
 from audit.authorities import Authorities
-from audit.keyring import read_change
-from audit.keys import PrivateKey
+from audit.directory import read_change
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey
 from domain.command import Command
 from domain.directory import CLOCK, DOOR, LOG, Directory
 from domain.instants import format_instant

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import structlog
 
 from activities.appending import Appending
+from activities.describing import Refusal
 from activities.jobs import Attest, Job, Recorded, SumUp
-from activities.refusing import Noted, Refusal, Refusing
+from activities.refusing import Noted, Refusing
 from activities.transaction import Transaction
 from domain.attestation import CHAIN, Attested
 from domain.refusal import Refused

@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from audit.authorities import EVENTS, Authorities
+from audit.directory import read_change
 from audit.entry import open_command, open_record, parse_entry
-from audit.keyring import follow_authorities, read_change
+from audit.keyring import follow_authorities
 from domain.directory import CHAIN
 from store import ledger
 from store.ledger import Row

@@ -1,4 +1,4 @@
-"""The kinds of keys that may sign, how each signs, and which of their keys are too weak.
+"""The kinds of keys that may sign, what each one's signature is, and which keys are too weak.
 
     ed25519       Ed25519 (RFC 8032), 64 bytes
     ecdsa-p256    ECDSA on P-256 with SHA-256 (FIPS 186-5), r || s, 64 bytes, s in the lower half
@@ -20,23 +20,11 @@ from typing import TypeAlias
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from audit.malformed import Malformed
 
-PrivateHalf: TypeAlias = (
-    ed25519.Ed25519PrivateKey
-    | ec.EllipticCurvePrivateKey
-    | rsa.RSAPrivateKey
-    | mldsa.MLDSA44PrivateKey
-)
-PublicHalf: TypeAlias = (
-    ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey | mldsa.MLDSA44PublicKey
-)
-Sign: TypeAlias = Callable[[bytes], bytes]
 Verify: TypeAlias = Callable[[bytes, bytes], None]
 """Takes signature and message. Raises InvalidSignature."""
 
@@ -49,7 +37,7 @@ class Kind(StrEnum):
     ML_DSA_44 = "ml-dsa-44"
 
 
-_CURVES: dict[str, tuple[Kind, int, hashes.HashAlgorithm]] = {
+CURVES: dict[str, tuple[Kind, int, hashes.HashAlgorithm]] = {
     "secp256r1": (
         Kind.P256,
         0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
@@ -73,7 +61,7 @@ _Y8 = 27073855011448406493182252872256587889368042675753135194637436097503034020
 _SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
 
 
-def spki_of(key: PublicHalf) -> bytes:
+def spki_of(key: PublicKeyTypes) -> bytes:
     """DER SubjectPublicKeyInfo (RFC 5280)."""
     return key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -90,8 +78,8 @@ def verifier(key: object) -> tuple[Kind, Verify]:
         case ed25519.Ed25519PublicKey():
             _check_ed25519(key)
             return Kind.ED25519, key.verify
-        case ec.EllipticCurvePublicKey() if key.curve.name in _CURVES:
-            kind, order, digest = _CURVES[key.curve.name]
+        case ec.EllipticCurvePublicKey() if key.curve.name in CURVES:
+            kind, order, digest = CURVES[key.curve.name]
             return kind, partial(_verify_ecdsa, key, order, digest)
         case ec.EllipticCurvePublicKey():
             raise Malformed("key_type_unsupported", key.curve.name)
@@ -100,30 +88,6 @@ def verifier(key: object) -> tuple[Kind, Verify]:
             return Kind.RSA, partial(_verify_rsa, key)
         case mldsa.MLDSA44PublicKey():
             return Kind.ML_DSA_44, key.verify
-    raise Malformed("key_type_unsupported", type(key).__name__)
-
-
-def signer(key: PrivateHalf) -> Sign:
-    """How a private key signs."""
-    match key:
-        case ec.EllipticCurvePrivateKey():
-            _, order, digest = _CURVES[key.curve.name]
-            return partial(_sign_ecdsa, key, order, digest)
-        case rsa.RSAPrivateKey():
-            return partial(key.sign, padding=padding.PKCS1v15(), algorithm=hashes.SHA256())
-    return key.sign
-
-
-def as_private(key: object) -> PrivateHalf:
-    """``key`` when it is of a kind that signs here. Raises Malformed."""
-    match key:
-        case (
-            ed25519.Ed25519PrivateKey()
-            | ec.EllipticCurvePrivateKey()
-            | rsa.RSAPrivateKey()
-            | mldsa.MLDSA44PrivateKey()
-        ):
-            return key
     raise Malformed("key_type_unsupported", type(key).__name__)
 
 
@@ -136,7 +100,8 @@ def _check_ed25519(key: ed25519.Ed25519PublicKey) -> None:
         raise Malformed("public_key_of_small_order")
 
 
-def _width(order: int) -> int:
+def width_of(order: int) -> int:
+    """How many bytes each of the two numbers of an ECDSA signature takes."""
     return (order.bit_length() + 7) // 8
 
 
@@ -147,21 +112,13 @@ def _verify_ecdsa(
     signature: bytes,
     message: bytes,
 ) -> None:
-    width = _width(order)
+    width = width_of(order)
     if len(signature) != 2 * width:
         raise InvalidSignature
     r, s = int.from_bytes(signature[:width], "big"), int.from_bytes(signature[width:], "big")
     if not (0 < r < order and 0 < s <= order // 2):
         raise InvalidSignature
     key.verify(encode_dss_signature(r, s), message, ec.ECDSA(digest))
-
-
-def _sign_ecdsa(
-    key: ec.EllipticCurvePrivateKey, order: int, digest: hashes.HashAlgorithm, message: bytes
-) -> bytes:
-    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(digest)))
-    width = _width(order)
-    return r.to_bytes(width, "big") + min(s, order - s).to_bytes(width, "big")
 
 
 def _verify_rsa(key: rsa.RSAPublicKey, signature: bytes, message: bytes) -> None:

@@ -30,7 +30,6 @@ from itertools import pairwise
 from cryptography import x509
 
 from audit.canonical import Json
-from audit.chain import name_of
 from audit.dsse import decode_base64
 from audit.malformed import Malformed
 from audit.names import Comparable, comparable
@@ -43,6 +42,7 @@ from audit.paths import (
     load,
 )
 from audit.revocations import Place, RevocationList, key_of, load_list, place_of
+from audit.strength import name_of
 
 TRUST = "trust_authority"
 DISTRUST = "distrust_authority"

@@ -10,10 +10,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
 from audit.bundle import HEADS, Files, parse_head_proofs
+from audit.chains import ATTESTATIONS, DIRECTORY
 from audit.commitment import Opening
 from audit.engine import Run
 from audit.entry import leaf_hash, open_record, parse_entry, peek_chain
-from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.malformed import Malformed
 from audit.merkle import check_inclusion, prove_inclusion
 from audit.report import Check, Finding

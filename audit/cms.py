@@ -88,34 +88,6 @@ class MessageImprint:
 
 
 @sequence
-class TimeStampReq:
-    version: int
-    imprint: MessageImprint
-    policy: ObjectIdentifier | None
-    nonce: int | None
-    certificates: Annotated[bool, Default(value=False)]
-
-
-@sequence
-class StatusInfo:
-    status: int
-    text: list[str] | None
-    failure: BitString | None
-
-
-@sequence
-class AnyContentInfo:
-    type: ObjectIdentifier
-    content: Annotated[TLV, Explicit(0)]
-
-
-@sequence
-class TimeStampResp:
-    status: StatusInfo
-    token: AnyContentInfo | None
-
-
-@sequence
 class Attribute:
     type: ObjectIdentifier
     values: SetOf[TLV]

@@ -15,11 +15,10 @@ import binascii
 from typing import NamedTuple
 
 from audit.canonical import Json
-from audit.keys import PrivateKey, PublicKey
+from audit.keys import PublicKey
 from audit.malformed import Malformed
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-_BEFORE_LENGTH = b"DSSEv1 %d %b " % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode())
 _ENVELOPE_FIELDS = {"payload", "payloadType", "signatures"}
 _SIGNATURE_FIELDS = {"keyid", "sig"}
 _LAST = (
@@ -46,19 +45,18 @@ class Envelope(NamedTuple):
         return self.keyid == key.id and key.verify(self.signature, self.signed_bytes)
 
 
-def signed_bytes(payload: bytes) -> bytes:
-    """`pae` under our payload type, whose part is always the same."""
-    return b"%b%d %b" % (_BEFORE_LENGTH, len(payload), payload)
-
-
 def pae(payload_type: str, body: bytes) -> bytes:
     """The bytes that are signed."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(body), body)
 
 
-def seal(payload: bytes, key: PrivateKey) -> Envelope:
-    return Envelope(payload, key.public.id, key.sign(pae(PAYLOAD_TYPE, payload)))
+_BEFORE_LENGTH = pae(PAYLOAD_TYPE, b"").removesuffix(b"0 ")
+
+
+def signed_bytes(payload: bytes) -> bytes:
+    """`pae` under our payload type, whose part is always the same."""
+    return b"%b%d %b" % (_BEFORE_LENGTH, len(payload), payload)
 
 
 def format_envelope(envelope: Envelope) -> dict[str, Json]:

@@ -44,32 +44,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from audit.canonical import Json, JsonLike, canonical, parse, written
-from audit.dsse import (
-    PAYLOAD_TYPE,
-    Envelope,
-    format_envelope,
-    parse_envelope,
-    signed_bytes,
-)
+from audit.chains import TASK_PREFIX
+from audit.dsse import PAYLOAD_TYPE, Envelope, format_envelope, parse_envelope
 from audit.malformed import Malformed
-from audit.statement import (
-    COMMAND_TYPE,
-    RECORD_TYPE,
-    Statement,
-    Subject,
-    open_command,
-    open_record,
-    read_command,
-    read_record,
-    sign_command,
-    sign_record,
-)
+from audit.statement import Statement, Subject, open_command, open_record
 
 __all__ = [
-    "COMMAND_TYPE",
     "MAX_ENTRY_BYTES",
     "NO_PREVIOUS",
-    "RECORD_TYPE",
     "Entry",
     "Statement",
     "Subject",
@@ -82,11 +64,6 @@ __all__ = [
     "open_record",
     "parse_entry",
     "peek_chain",
-    "read_command",
-    "read_record",
-    "sign_command",
-    "sign_record",
-    "signed_bytes",
     "unpack_entry",
 ]
 
@@ -185,7 +162,7 @@ def peek_chain(data: bytes) -> str:
             tail = a2b_base64(data[max(end - characters, _PAYLOAD_AT) : end])
             _, found, name = tail[-octets:].rpartition(_BEFORE_NAME)
             if found:
-                return name[:-4].decode().removeprefix("task:")
+                return name[:-4].decode().removeprefix(TASK_PREFIX)
     except ValueError:  # no base64, or no text in it
         pass
     return ""

@@ -8,11 +8,12 @@ appending costs the same however large the log is.
     [file.path for file in files]        ["tile/entries/000.p/2", "tile/0/000.p/2"]
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from audit.frontier import Frontier, frontier_at
 from audit.malformed import Malformed
-from audit.merkle import Frontier, frontier_at, leaf_hash
+from audit.merkle import MAX_SIZE, leaf_hash
 from audit.tiles import (
     HEIGHT,
     WIDTH,
@@ -111,3 +112,31 @@ def read_edge(size: int, read: Callable[[str], bytes], entries: Sequence[bytes])
     if [leaf_hash(entry) for entry in entries] != list(rows[0] if rows else ()):
         raise Malformed("tile_differs", Bundle(size // WIDTH, size % WIDTH or WIDTH).path)
     return Edge(frontier, tuple(rows), tuple(entries))
+
+
+def tiles_of(size: int) -> Iterator[Tile]:
+    """All tiles of a tree, level by level from below."""
+    return new_tiles(0, size)
+
+
+def new_tiles(old_size: int, new_size: int) -> Iterator[Tile]:
+    """The tiles that a tree of ``new_size`` has and one of ``old_size`` hadn't."""
+    level = 0
+    while new_size >> (HEIGHT * level):
+        for index, width in _new(old_size >> (HEIGHT * level), new_size >> (HEIGHT * level)):
+            yield Tile(level, index, width)
+        level += 1
+
+
+def new_bundles(old_size: int, new_size: int) -> Iterator[Bundle]:
+    """The bundles that a log of ``new_size`` has and one of ``old_size`` hadn't."""
+    return (Bundle(index, width) for index, width in _new(old_size, new_size))
+
+
+def _new(old: int, new: int) -> Iterator[tuple[int, int]]:
+    if not 0 <= old <= new <= MAX_SIZE:
+        raise ValueError(f"no log grows from {old} to {new}")
+    for index in range(old // WIDTH, new // WIDTH):
+        yield index, WIDTH
+    if new % WIDTH and new != old:
+        yield new // WIDTH, new % WIDTH

@@ -1,138 +1,25 @@
-"""Whose key is whose, as the directory chain says, and what each key may sign.
+"""Whose key is whose at each point of the log, as its directory says.
 
-The directory is a chain of the log like any other; what its events mean for keys is this:
-
-    found   {"administrator", "checkpoint", "checkpoint_pq", "clock", "door", "log": spki}
-    enrol   {"person", "spki", "proof"[, "certificate", "chain", "not_after"]}
-                                                                  gives one person one key
-    rotate  {"holder", "spki"[, "proof"][, "certificate", "chain", "not_after"]}
-                                                                  the holder's key is another now
-    revoke  {"key": key id, "reason", "since": log index | null}  the key counts no more
-    leave   {"person"}                                            no key of theirs counts any more
-    trust_authority, distrust_authority, revocation_list          see `audit.authorities`
-
-Nobody's key is entered behind their back, nor another's key as theirs: `proof` is the base64
-signature that the person's new key makes over
-
-    dondoc enrolment v1 LF <origin of the log> LF <person> LF <key id> LF
-
-so an enrolment takes both the administrator and the person. The log's own keys need none: the
-founding, or the key before, vouches for them.
-
-A key is the base64 of its SubjectPublicKeyInfo. It counts from its entry on, and until the entry
-that rotates it out or revokes it: validity is decided by the order of the log, never by a time that
-somebody wrote down. Only the end of a certificate bounds it by time as well: what was received
-after ``not_after`` does not count. A certificate must lead to an authority that the log trusts at
-its entry, and name nobody who came as another person; a list of revocations ends keys as `revoke`
-does. The entry that rotates the log's key is recorded with the old one, the entry that rotates the
-administrator's key is signed by the old one.
-
-One key has one holder, for ever, and one purpose:
-
-    log              records                          Ed25519
-    checkpoint       checkpoints                      Ed25519
-    checkpoint_pq    checkpoints                      ML-DSA-44
-    administrator    the directory, erasures          Ed25519
-    clock            ``lapse``, other attestations    Ed25519
-    door             stamps of receipt, no command    Ed25519
-    person           every other command              Ed25519, ECDSA or RSA
+A key counts from its entry on, and until the entry that rotates it out or revokes it: validity is
+decided by the order of the log, never by a time that somebody wrote down. Only the end of a
+certificate bounds it by time as well: what was received after ``not_after`` does not count. A list
+of revocations ends keys as `revoke` does. The entry that rotates the log's key is recorded with the
+old one, the entry that rotates the administrator's key is signed by the old one.
 
 What a key signed from ``since`` on, a position in the log, is disputed when it is revoked: it may
 be somebody else's. It stays what it is, and is flagged.
+
+`audit.directory` has the form of the entries, `audit.holders` what each key may sign.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
 
-from audit.authorities import (
-    EVENTS,
-    Authorities,
-    AuthorityChange,
-    Distrusted,
-    Listed,
-    Trusted,
-)
-from audit.canonical import MAX_INTEGER, Json
-from audit.certificates import load_certificate
-from audit.dsse import decode_base64
-from audit.keys import Kind, PublicKey, load_public
+from audit.authorities import Authorities, Distrusted, Listed, Trusted
+from audit.canonical import Json
+from audit.directory import Change, Leaving, Revocation, read_change
+from audit.holders import Holder, Purpose
+from audit.keys import PublicKey
 from audit.malformed import Malformed
-from audit.paths import Path
-
-DIRECTORY = "directory"
-ATTESTATIONS = "attestations"
-LAPSE = "lapse"
-ERASURES = frozenset({"erase", "shred"})
-REASONS = frozenset({"compromised", "lost", "left", "superseded"})
-_KEY_ID = frozenset("0123456789abcdef")
-_KEY_ID_DIGITS = 64
-
-
-class Purpose(StrEnum):
-    LOG = "log"
-    CHECKPOINT = "checkpoint"
-    CHECKPOINT_PQ = "checkpoint_pq"
-    ADMINISTRATOR = "administrator"
-    CLOCK = "clock"
-    DOOR = "door"
-    PERSON = "person"
-
-
-SERVICE = tuple(sorted(set(Purpose) - {Purpose.PERSON}))
-"""Purposes of which the log has one key each: their holders are called like them."""
-
-_PERSONAL = frozenset({Kind.ED25519, Kind.P256, Kind.P384, Kind.RSA})
-_KINDS: Mapping[Purpose, frozenset[Kind]] = {
-    **dict.fromkeys(SERVICE, frozenset({Kind.ED25519})),
-    Purpose.CHECKPOINT_PQ: frozenset({Kind.ML_DSA_44}),
-    Purpose.PERSON: _PERSONAL,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a key. ``name`` is what the log's records call the holder; ``not_after`` is the
-    last instant of the key's certificate, as text, and ``path`` leads from it to an authority.
-    """
-
-    name: str
-    purpose: Purpose
-    key: PublicKey
-    not_after: str | None = None
-    path: Path = ()
-
-    def may_sign(self, chain: str, event: str) -> bool:
-        """Whether a command of this event on this chain is within the key's purpose."""
-        if chain == DIRECTORY or (chain == ATTESTATIONS and event in ERASURES):
-            return self.purpose is Purpose.ADMINISTRATOR
-        if chain == ATTESTATIONS:
-            return self.purpose is Purpose.CLOCK
-        return self.purpose is (Purpose.CLOCK if event == LAPSE else Purpose.PERSON)
-
-    def has_expired(self, at: str) -> bool:
-        """Whether the certificate had ended at the instant ``at``, text of fixed width."""
-        return self.not_after is not None and at > self.not_after
-
-
-@dataclass(frozen=True, slots=True)
-class Revocation:
-    """``since``: the log index from which on the key's signatures are disputed; None: nowhere."""
-
-    key: str
-    since: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """From here on the person has no key, and never gets one again."""
-
-    person: str
-
-
-Change = tuple[Holder, ...] | Revocation | Leaving | AuthorityChange
-"""What a directory event means for keys: holders whose key counts from here on, the end of one, or
-what authorities say. Empty for an event that is not about keys."""
 
 
 class Keyring:
@@ -263,11 +150,6 @@ class Keyring:
             self._keys[holder.name] = None
 
 
-def enrolment_text(origin: str, person: str, key: str) -> bytes:
-    """What the new key of a person signs to come into the directory; ``key`` is its id."""
-    return f"dondoc enrolment v1\n{origin}\n{person}\n{key}\n".encode()
-
-
 def follow_authorities(authorities: Authorities, change: Change) -> None:
     """What a change of the directory means for authorities, and for keys with certificates."""
     match change:
@@ -280,106 +162,3 @@ def follow_authorities(authorities: Authorities, change: Change) -> None:
         case tuple():
             for holder in change:
                 authorities.certify(holder.name, holder.key.id, holder.path)
-
-
-def read_change(
-    event: str,
-    arguments: Mapping[str, Json],
-    at: str,
-    origin: str,
-    authorities: Authorities | None = None,
-) -> Change:
-    """What an event of the directory of the log ``origin``, received ``at`` that instant, says
-    about keys, before it is held against what the directory has. Raises Malformed for an unfit key,
-    proof, certificate or form.
-
-    Without ``authorities`` none is trusted.
-    """
-    trusted = authorities or Authorities()
-    match event:
-        case _ if event in EVENTS:
-            return trusted.check(event, arguments, at)
-        case "found":
-            return tuple(_holder(name, arguments, name) for name in SERVICE)
-        case "enrol" | "rotate":
-            return (_given(_receiver(event, arguments), arguments, at, origin, trusted),)
-        case "leave":
-            return _leaving(arguments)
-        case "revoke":
-            return _revocation(arguments)
-        case _:
-            return ()
-
-
-def _receiver(event: str, arguments: Mapping[str, Json]) -> str:
-    """Who gets a key: a person for the first time, or any holder another."""
-    if event == "rotate":
-        return _text(arguments, "holder")
-    person = _text(arguments, "person")
-    if person in SERVICE:
-        raise Malformed("holder_has_key", person)
-    return person
-
-
-def _given(
-    name: str, arguments: Mapping[str, Json], at: str, origin: str, authorities: Authorities
-) -> Holder:
-    """The holder of a key that came alone or, for a person, with its proof and certificate."""
-    holder = _holder(name, arguments, "spki")
-    if holder.purpose is Purpose.PERSON:
-        signature = decode_base64(_text(arguments, "proof"))
-        if not holder.key.verify(signature, enrolment_text(origin, name, holder.key.id)):
-            raise Malformed("enrolment_not_proved", name[:80])
-    elif "proof" in arguments:
-        raise Malformed("malformed_command", "proof")
-    if arguments.keys().isdisjoint({"certificate", "chain", "not_after"}):
-        return holder
-    certificate, not_after = _text(arguments, "certificate"), _text(arguments, "not_after")
-    if holder.purpose is not Purpose.PERSON:
-        raise Malformed("malformed_command", "certificate")
-    der = decode_base64(certificate)
-    found = load_certificate(der)
-    if found.key != holder.key:
-        raise Malformed("certificate_of_other_key")
-    if found.not_after != not_after:
-        raise Malformed("certificate_ends_otherwise", found.not_after)
-    found.check_valid(at)
-    path = authorities.check_certificate(der, arguments.get("chain"), at)
-    authorities.check_subject(name, path)
-    return replace(holder, not_after=not_after, path=path)
-
-
-def _holder(name: str, arguments: Mapping[str, Json], field: str) -> Holder:
-    purpose = Purpose(name) if name in SERVICE else Purpose.PERSON
-    key = load_public(decode_base64(_text(arguments, field)))
-    if key.kind not in _KINDS[purpose]:
-        raise Malformed("key_type_unsupported", f"{key.kind} for {purpose}")
-    return Holder(name, purpose, key)
-
-
-def _leaving(arguments: Mapping[str, Json]) -> Leaving:
-    person = _text(arguments, "person")
-    if person in SERVICE:
-        raise Malformed("malformed_command", "person")
-    return Leaving(person)
-
-
-def _revocation(arguments: Mapping[str, Json]) -> Revocation:
-    key, since = _text(arguments, "key"), arguments.get("since")
-    if len(key) != _KEY_ID_DIGITS or not _KEY_ID.issuperset(key):
-        raise Malformed("malformed_command", "key")
-    if _text(arguments, "reason") not in REASONS:
-        raise Malformed("malformed_command", "reason")
-    if since is None:
-        return Revocation(key, None)
-    # By type, not isinstance: True is an int, and is no index.
-    if type(since) is not int or not 0 <= since <= MAX_INTEGER:
-        raise Malformed("malformed_command", "since")
-    return Revocation(key, since)
-
-
-def _text(arguments: Mapping[str, Json], field: str) -> str:
-    value = arguments.get(field)
-    if not isinstance(value, str):
-        raise Malformed("malformed_command", field)
-    return value

@@ -23,11 +23,12 @@ from cryptography import x509
 
 from audit.bundle import CHECKPOINT, STAMPED, TIMESTAMP, Files, open_bundle
 from audit.checkpoint import Checkpoint, Opened, open_checkpoint, parse_checkpoint
+from audit.checks import Judge
 from audit.chosen import verify_chosen
 from audit.dealing import dealt_out
 from audit.disputes import disputed
-from audit.engine import Anchors, Judge
 from audit.entry import leaf_hash, peek_chain
+from audit.founding import Anchors
 from audit.malformed import Malformed
 from audit.merkle import root_at
 from audit.note import ED25519, MLDSA44, VerifierKey, parse_note, spki_of

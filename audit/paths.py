@@ -38,8 +38,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
-from audit import chain
 from audit.malformed import Malformed
+from audit.strength import check_digest, check_key, name_of
 
 MAX_INTERMEDIATES = 5
 
@@ -90,11 +90,9 @@ def check_person(path: Path, at: datetime) -> None:
     person = path[0]
     basic, usage = extension(person, x509.BasicConstraints), extension(person, x509.KeyUsage)
     if basic is not None and basic.ca:
-        raise Malformed("certificate_wrong_purpose", f"an authority's: {chain.name_of(person)}")
+        raise Malformed("certificate_wrong_purpose", f"an authority's: {name_of(person)}")
     if usage is not None and not usage.digital_signature:
-        raise Malformed(
-            "certificate_wrong_purpose", f"no digitalSignature: {chain.name_of(person)}"
-        )
+        raise Malformed("certificate_wrong_purpose", f"no digitalSignature: {name_of(person)}")
     check_links(path, at)
     _check_purposes(path)
 
@@ -124,10 +122,10 @@ def check_links(path: Path, at: datetime) -> None:
 def _check_issued(child: x509.Certificate, issuer: x509.Certificate) -> None:
     _check_digest(child)
     if child.issuer != issuer.subject:
-        named = f"{chain.name_of(issuer)} is not the issuer of {chain.name_of(child)}"
+        named = f"{name_of(issuer)} is not the issuer of {name_of(child)}"
         raise Malformed("certificate_chain_broken", named)
     if not is_issued(child, issuer):
-        named = f"{chain.name_of(issuer)} did not sign {chain.name_of(child)}"
+        named = f"{name_of(issuer)} did not sign {name_of(child)}"
         raise Malformed("certificate_chain_broken", named)
 
 
@@ -144,15 +142,13 @@ def _check_digest(certificate: x509.Certificate) -> None:
     try:
         digest = certificate.signature_hash_algorithm
         if digest is not None:  # Ed25519 has its own
-            chain.check_digest(digest.name, f"signature on {chain.name_of(certificate)}")
+            check_digest(digest.name, f"signature on {name_of(certificate)}")
     except (UnsupportedAlgorithm, ValueError, Malformed) as error:
-        raise Malformed(
-            "certificate_key_weak", f"signature on {chain.name_of(certificate)}"
-        ) from error
+        raise Malformed("certificate_key_weak", f"signature on {name_of(certificate)}") from error
 
 
 def _check_sound(certificate: x509.Certificate, at: datetime) -> None:
-    name = chain.name_of(certificate)
+    name = name_of(certificate)
     if at < certificate.not_valid_before_utc:
         raise Malformed("certificate_not_yet_valid", name)
     if at > certificate.not_valid_after_utc:
@@ -163,14 +159,14 @@ def _check_sound(certificate: x509.Certificate, at: datetime) -> None:
         ):
             raise Malformed("certificate_extension_unknown", f"{each.oid.dotted_string}: {name}")
     try:
-        chain.check_key(certificate)
+        check_key(certificate)
     except Malformed as error:
         raise Malformed("certificate_key_weak", error.detail) from error
 
 
 def _check_may_issue(certificate: x509.Certificate, below: int, code: str) -> None:
     """``below`` counts the authorities between this one and the first of the path."""
-    name = chain.name_of(certificate)
+    name = name_of(certificate)
     basic, usage = (
         extension(certificate, x509.BasicConstraints),
         extension(certificate, x509.KeyUsage),
@@ -191,7 +187,7 @@ def _check_purposes(path: Path) -> None:
             continue
         allowed &= frozenset(purposes)
         if not allowed:
-            name = chain.name_of(certificate)
+            name = name_of(certificate)
             raise Malformed("certificate_wrong_purpose", f"extended key usage of {name}")
 
 

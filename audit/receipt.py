@@ -24,8 +24,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from audit.bundle import CHECKPOINT, Files
+from audit.chains import DIRECTORY
 from audit.checkpoint import Checkpoint, Opened, parse_checkpoint
-from audit.engine import Anchors, Run
+from audit.engine import Run
 from audit.entry import (
     Entry,
     Statement,
@@ -36,10 +37,11 @@ from audit.entry import (
     parse_entry,
     peek_chain,
 )
-from audit.keyring import DIRECTORY
+from audit.founding import Anchors
+from audit.frontier import Frontier
 from audit.keys import PublicKey
 from audit.malformed import Malformed
-from audit.merkle import Frontier, check_inclusion, prove_inclusion
+from audit.merkle import check_inclusion, prove_inclusion
 from audit.note import parse_note
 from audit.offline import policy_at
 from audit.policy import Policy, check_checkpoint

@@ -1,16 +1,10 @@
-"""What a verification found: the numbered checks, the findings, the report, and check 9.
+"""What a verification found: the numbered checks, the findings, the report."""
 
-`audit.verify` explains the numbers and makes the report. `check_read_model` then compares it with
-the tables that screens are drawn from: they are no part of the log, but they remember how long each
-chain was, and so show what was cut off.
-"""
-
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 
 from audit.disputes import Disputed
-from audit.keyring import ATTESTATIONS, DIRECTORY
 
 MAX_FINDINGS = 50
 """So many findings are kept; `Report.broken` has them all."""
@@ -69,6 +63,27 @@ class Finding:
         return printable(f"check {self.check}: {self.code}: {where}{detail}")
 
 
+class Broken(Exception):
+    """An entry failed a check: raised by the check, and made a `Finding` by who called it.
+
+    ``missing`` is the seq and leaf of another entry to be named: one that is not there.
+    """
+
+    def __init__(
+        self,
+        check: Check,
+        code: str,
+        detail: str = "",
+        *,
+        missing: tuple[int, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.check = check
+        self.code = code
+        self.detail = detail
+        self.missing = missing
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The last entry of a chain that passed."""
@@ -107,67 +122,3 @@ class Report:
     def first(self) -> Finding | None:
         """The finding to look at: those after it may be its consequences."""
         return self.findings[0] if self.findings else None
-
-
-def check_read_model(
-    report: Report,
-    shown: Iterable[tuple[str, Mapping[str, object]]],
-    folded: Callable[[str], Mapping[str, object] | None],
-) -> Report:
-    """Check 9: compare ``shown``, a row of fields for each task, with what the log leads to.
-
-    Rows and folds must have the fields ``seq`` and ``head``. A chain cut at its end, or missing as
-    a whole, shows here and only here. Chains with a finding of their own are left out.
-    """
-    passed, findings, seen = 0, list[Finding](), set[str]()
-    for chain, row in shown:
-        seen.add(chain)
-        if chain in report.broken:
-            continue
-        finding = _compare(chain, row, report.heads.get(chain), folded)
-        if finding is None:
-            passed += 1
-        else:
-            findings.append(finding)
-    for chain in sorted(
-        report.heads.keys() - seen - report.broken.keys() - {DIRECTORY, ATTESTATIONS}
-    ):
-        head = report.heads[chain]
-        findings.append(Finding(Check.READ_MODEL, "row_missing", chain, head.seq, head.leaf))
-    broken = {**report.broken, **{finding.chain: finding for finding in findings}}
-    return replace(
-        report,
-        passed={**report.passed, Check.READ_MODEL: passed},
-        broken=broken,
-        findings=(*report.findings, *findings)[:MAX_FINDINGS],
-    )
-
-
-def _compare(
-    chain: str,
-    row: Mapping[str, object],
-    head: Head | None,
-    folded: Callable[[str], Mapping[str, object] | None],
-) -> Finding | None:
-    def finding(code: str, seq: int, detail: str) -> Finding:
-        leaf = head.leaf if head else str(row.get("head", ""))
-        return Finding(Check.READ_MODEL, code, chain, seq, leaf, detail)
-
-    seq = row.get("seq")
-    if type(seq) is not int:
-        return finding("row_malformed", 0, "seq is no number")
-    if head is None:
-        return finding("chain_missing", 1, f"the row shows {seq} entries, the log has none")
-    if seq > head.seq:
-        detail = f"the row shows {seq} entries, the log ends after {head.seq}"
-        return finding("tail_missing", head.seq + 1, detail)
-    if seq < head.seq:
-        detail = f"the row shows {seq} entries, the log has {head.seq}"
-        return finding("row_behind", head.seq, detail)
-    expected = folded(chain)
-    if expected is None:
-        return finding("row_unexplained", seq, "nothing was folded for this chain")
-    names = sorted(row.keys() | expected.keys())
-    # A field that only one side has differs, even from one that is null.
-    fields = [n for n in names if row.get(n, ...) != expected.get(n, ...)]
-    return finding("row_differs", seq, ", ".join(fields)) if fields else None

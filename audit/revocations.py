@@ -27,10 +27,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
-from audit import chain
 from audit.malformed import Malformed
 from audit.names import Comparable, comparable
 from audit.paths import extension
+from audit.strength import check_digest, name_of
 
 MAX_LIST_BYTES = 30_000
 """Of a list in DER: with the base64 of two envelopes it still fits in one entry of 65,535 bytes."""
@@ -62,9 +62,9 @@ class RevocationList:
         """Raise Malformed unless this issuer's key signed the list, and may sign lists."""
         usage = extension(issuer, x509.KeyUsage)
         if self.issuer != issuer.subject or (usage is not None and not usage.crl_sign):
-            raise Malformed("crl_not_of_authority", chain.name_of(issuer))
+            raise Malformed("crl_not_of_authority", name_of(issuer))
         if not _is_signed(self.signed, issuer):
-            raise Malformed("crl_not_of_authority", f"signature: {chain.name_of(issuer)}")
+            raise Malformed("crl_not_of_authority", f"signature: {name_of(issuer)}")
 
 
 def load_list(der: bytes) -> RevocationList:
@@ -110,7 +110,7 @@ def _is_signed(signed: x509.CertificateRevocationList, issuer: x509.Certificate)
     try:
         digest = signed.signature_hash_algorithm
         if digest is not None:  # Ed25519 has its own
-            chain.check_digest(digest.name, "list")
+            check_digest(digest.name, "list")
         return signed.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # others raise
     except (Malformed, TypeError, ValueError, UnsupportedAlgorithm):
         return False  # a weak signature is nobody's

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audit.bundle import Files, open_bundle
+from audit.chains import ATTESTATIONS, DIRECTORY
+from audit.checks import Judge
 from audit.commitment import Opening
-from audit.engine import Anchors, Judge, Run
+from audit.engine import Run
 from audit.entry import open_command, parse_entry, peek_chain
+from audit.founding import Anchors
 from audit.heads import HeadsFollower
-from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.malformed import Malformed
 from audit.merkle import HASH_BYTES, leaf_hash
 from audit.report import Check, Finding, Report

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from audit.canonical import Json, canonical
 from audit.dsse import Envelope, decode_signature, format_envelope
-from audit.keys import PrivateKey, PublicKey
+from audit.keys import PublicKey
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey
 from audit.statement import is_instant
 
 

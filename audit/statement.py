@@ -13,14 +13,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from audit.canonical import MAX_DEPTH, Json, JsonLike, canonical, parse
-from audit.dsse import Envelope, seal
-from audit.keys import PrivateKey
+from audit.canonical import MAX_DEPTH, Json, parse
+from audit.dsse import Envelope
 from audit.malformed import Malformed
 
 COMMAND_TYPE = "urn:dondoc:command:v1"
 RECORD_TYPE = "urn:dondoc:record:v1"
-_STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 Predicate = dict[str, Any]
 """By field; each has the form that it should have."""
 _SHALLOW = MAX_DEPTH - 3  # what is around the arguments is three deep
@@ -44,16 +43,6 @@ class Statement(NamedTuple):
         if not isinstance(value, str):
             raise Malformed("field_not_text", field)
         return value
-
-
-def sign_command(subject: Subject, predicate: Mapping[str, JsonLike], key: PrivateKey) -> Envelope:
-    """The command as its giver signs it. ``predicate`` needs every field but ``key``."""
-    return seal(_statement(subject, COMMAND_TYPE, {**predicate, "key": key.public.id}), key)
-
-
-def sign_record(subject: Subject, predicate: Mapping[str, JsonLike], key: PrivateKey) -> Envelope:
-    """The record as the log signs it."""
-    return seal(_statement(subject, RECORD_TYPE, predicate), key)
 
 
 def open_command(envelope: Envelope) -> Statement:
@@ -121,15 +110,6 @@ def read_record(payload: bytes) -> tuple[str, str, Predicate]:
     return name, digest, predicate
 
 
-def _statement(subject: Subject, kind: str, predicate: Mapping[str, JsonLike]) -> bytes:
-    return canonical({
-        "_type": _STATEMENT_TYPE,
-        "predicate": predicate,
-        "predicateType": kind,
-        "subject": [{"digest": {"sha256": subject.digest}, "name": subject.name}],
-    })  # fmt: skip
-
-
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}Z",
 )
@@ -145,7 +125,7 @@ _CLOCKS = re.sub(r"\((?!\?)", "(?:", rf"\{{(?:{_CLOCK}(?:,{_CLOCK})*)?\}}")
 
 def _grammar(kind: str, predicate: str) -> re.Pattern[str]:
     return re.compile(
-        rf'\{{"_type":"{re.escape(_STATEMENT_TYPE)}","predicate":\{{{predicate}\}},'
+        rf'\{{"_type":"{re.escape(STATEMENT_TYPE)}","predicate":\{{{predicate}\}},'
         rf'"predicateType":"{re.escape(kind)}",'
         rf'"subject":\[\{{"digest":\{{"sha256":{_DIGEST}\}},"name":{_TEXT}\}}\]\}}'
     )

@@ -1,6 +1,7 @@
-"""Verification of the entries of a log that one has at hand: checks 1 to 8 of `audit.engine`.
+"""Verification of the entries that a database holds: checks 1 to 8 of `audit.engine`.
 
-Afterwards `check_read_model` compares the tables that screens are drawn from (check 9).
+What the columns beside an entry's bytes say is held against the bytes, too (checks 1 and 4).
+`audit.read_model` then compares the tables that screens are drawn from (check 9).
 
 Entries signed by a key that was revoked as compromised before them are *disputed*: told apart, and
 no findings. Where an entry stands decides that, counted from 0 in the order given.
@@ -9,11 +10,16 @@ no findings. Where an entry stands decides that, counted from 0 in the order giv
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import Protocol
 
+from audit.checks import Judge, Openings, Predicate
 from audit.disputes import disputed
-from audit.engine import Anchors, Judge, Openings, Run, Stored
+from audit.engine import Run
+from audit.entry import leaf_hash
+from audit.founding import Anchors
 from audit.keys import PublicKey
-from audit.report import MAX_DISPUTED, Check, Finding, Head, Report, check_read_model
+from audit.malformed import Malformed
+from audit.report import MAX_DISPUTED, Broken, Check, Finding, Head, Report
 
 __all__ = [
     "Check",
@@ -23,11 +29,61 @@ __all__ = [
     "Openings",
     "Report",
     "Stored",
-    "check_read_model",
+    "StoredRun",
     "verify",
 ]
 
 PROGRESS_EVERY = 500
+
+
+class Stored(Protocol):
+    """An entry as a database holds it: the bytes, and what it says about them beside them."""
+
+    @property
+    def chain(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def prev(self) -> str: ...
+    @property
+    def leaf(self) -> str: ...
+    @property
+    def command(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+
+
+class StoredRun(Run):
+    """A verification of what a database holds, entry by entry."""
+
+    @property
+    def entries(self) -> int:
+        """How many were taken."""
+        return self._tally.entries
+
+    def take(self, stored: Stored, index: int | None = None) -> None:
+        """The next entry."""
+        tally = self._tally
+        tally.entries += 1
+        chain, leaf = str(stored.chain), str(stored.leaf)
+        if chain in tally.broken:
+            tally.skipped += 1
+            self._explain_gap(tally.broken[chain], stored.seq, leaf)
+            return
+        self._seq = stored.seq if type(stored.seq) is int else 0
+        try:
+            data = _bytes_of(stored)
+            signed = self._check_signed(data)
+            _check_columns(stored, signed[0], signed[2], signed[3], data)
+            self._check_beyond(signed, leaf, index, counted=True)
+            tally.complete += 1
+        except (Broken, Malformed) as error:
+            tally.fail(self._finding(error, chain, leaf, index), counted=True)
+
+    def _explain_gap(self, finding: Finding, seq: object, leaf: str) -> None:
+        """An entry that was missing and comes later was moved, not removed."""
+        if finding.code == "entry_missing" and seq == finding.seq:
+            self._tally.note(replace(finding, code="entry_out_of_order", leaf=leaf))
 
 
 def verify(
@@ -49,7 +105,7 @@ def verify(
     """
     if iter(entries) is entries:
         raise ValueError("entries that can be read once only")
-    run = Run(Anchors(origin, log_key, founding), openings, judge)
+    run = StoredRun(Anchors(origin, log_key, founding), openings, judge)
     for stored in entries:
         run.take(stored)
         if run.entries % PROGRESS_EVERY == 0:
@@ -58,7 +114,7 @@ def verify(
     return _with_disputed(run, entries)
 
 
-def _with_disputed(run: Run, entries: Iterable[Stored]) -> Report:
+def _with_disputed(run: StoredRun, entries: Iterable[Stored]) -> Report:
     report = run.report()
     since = run.keyring.disputed
     if not since:
@@ -72,3 +128,31 @@ def _sound(entries: Iterable[Stored], report: Report) -> Iterator[tuple[int, str
     for index, stored in enumerate(entries):
         if stored.chain not in report.broken:
             yield index, stored.leaf, bytes(stored.data)
+
+
+def _bytes_of(stored: Stored) -> bytes:
+    """Check 1, of the columns: the entry's bytes, once it is sure that all have their types."""
+    # A damaged or hostile database may hold anything in any column.
+    texts = (stored.chain, stored.prev, stored.leaf, stored.command)
+    if type(stored.seq) is not int or not all(isinstance(text, str) for text in texts):
+        raise Broken(Check.FORM, "stored_columns_malformed")
+    if not isinstance(stored.data, bytes | bytearray | memoryview):
+        raise Broken(Check.FORM, "stored_columns_malformed", "data")
+    return bytes(stored.data)
+
+
+def _check_columns(
+    stored: Stored, chain: str, command: Predicate, record: Predicate, data: bytes
+) -> None:
+    """Check 4, of the columns: they say of an entry what its bytes say."""
+    pairs: tuple[tuple[str, object, object], ...] = (
+        ("stored_chain_differs", stored.chain, chain),
+        ("stored_seq_differs", stored.seq, record["seq"]),
+        ("stored_prev_differs", stored.prev, record["prev"]),
+        ("stored_command_differs", stored.command, command["id"]),
+        ("stored_leaf_differs", stored.leaf, leaf_hash(data)),
+    )
+    for code, found, expected in pairs:
+        if found != expected:
+            detail = f"these are the bytes of {chain} entry {record['seq']}"
+            raise Broken(Check.BINDING, code, detail)

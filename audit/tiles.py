@@ -20,7 +20,7 @@ What a path names never changes; a full tile replaces its partial ones.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -83,34 +83,6 @@ def parse_path(text: str) -> Tile | Bundle:
     if too_wide or too_far or found.path != text:
         raise Malformed("tile_path", text)
     return found
-
-
-def tiles_of(size: int) -> Iterator[Tile]:
-    """All tiles of a tree, level by level from below."""
-    return new_tiles(0, size)
-
-
-def new_tiles(old_size: int, new_size: int) -> Iterator[Tile]:
-    """The tiles that a tree of ``new_size`` has and one of ``old_size`` hadn't."""
-    level = 0
-    while new_size >> (HEIGHT * level):
-        for index, width in _new(old_size >> (HEIGHT * level), new_size >> (HEIGHT * level)):
-            yield Tile(level, index, width)
-        level += 1
-
-
-def new_bundles(old_size: int, new_size: int) -> Iterator[Bundle]:
-    """The bundles that a log of ``new_size`` has and one of ``old_size`` hadn't."""
-    return (Bundle(index, width) for index, width in _new(old_size, new_size))
-
-
-def _new(old: int, new: int) -> Iterator[tuple[int, int]]:
-    if not 0 <= old <= new <= MAX_SIZE:
-        raise ValueError(f"no log grows from {old} to {new}")
-    for index in range(old // WIDTH, new // WIDTH):
-        yield index, WIDTH
-    if new % WIDTH and new != old:
-        yield new // WIDTH, new % WIDTH
 
 
 def format_bundle(entries: Iterable[bytes]) -> bytes:

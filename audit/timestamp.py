@@ -15,7 +15,7 @@ DER, at most 65,535 bytes, kept as it came; `audit.cms` has its ASN.1. It is goo
 5.  the TSTInfo is of version 1, without critical extensions, its time no finer than microseconds,
     over the digest of the data, and has the nonce that was asked for, where the caller knows it;
 6.  the certificate was valid at the time of the stamp, is critically for time-stamping and for that
-    only, and leads to one of the caller's roots (`audit.chain`).
+    only, and leads to one of the caller's roots (`audit.timestamp_path`).
 
 Authorities still write signingCertificate, whose digest is SHA-1. It is accepted where there is no
 signingCertificateV2: it only says which certificate is meant, and whoever would make a second one
@@ -38,7 +38,6 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.asn1 import Null
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -46,17 +45,15 @@ from cryptography.x509 import ObjectIdentifier
 
 from audit import cms
 from audit.algorithms import verifier
-from audit.chain import check_chain, check_digest, check_key, check_signer, name_of
 from audit.malformed import Malformed
+from audit.strength import check_digest, check_key, name_of
+from audit.timestamp_path import check_chain, check_signer
 
 MAX_TOKEN_BYTES = 65_535
-MAX_NONCE = 2**64 - 1
 
 _MAX_CERTIFICATES = 16
 _VERSION, _SIGNED_DATA_VERSION = 1, 3
 _BY_ISSUER, _BY_KEY = 1, 3  # versions of SignerInfo
-_GRANTED = (0, 1)  # 1: with modifications; all that matters is checked in the token
-_SHA256 = ObjectIdentifier("2.16.840.1.101.3.4.2.1")
 _DIGESTS: Mapping[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
@@ -97,34 +94,6 @@ class Stamped:
     policy: str
 
 
-def make_request(data: bytes, nonce: int) -> bytes:
-    """A TimeStampReq in DER that asks for a token over ``data`` with certificates in it.
-
-    Raises ValueError for a nonce outside 1 to 2**64 - 1; the caller brings the randomness.
-    """
-    if not 0 < nonce <= MAX_NONCE:
-        raise ValueError("not a nonce")
-    imprint = cms.MessageImprint(
-        algorithm=cms.Algorithm(oid=_SHA256, parameters=Null()),
-        digest=hashlib.sha256(data).digest(),
-    )
-    request = cms.TimeStampReq(
-        version=_VERSION, imprint=imprint, policy=None, nonce=nonce, certificates=True
-    )
-    return cms.write(request)
-
-
-def parse_response(der: bytes) -> bytes:
-    """The token in a TimeStampResp, not yet checked. Raises Malformed, also for a refusal."""
-    _check_length(der)
-    response = cms.read(cms.TimeStampResp, der)
-    if response.status.status not in _GRANTED:
-        raise Malformed("timestamp_refused", _refusal(response.status))
-    if response.token is None:
-        raise Malformed("timestamp_malformed", "granted, and no token")
-    return cms.write(response.token)
-
-
 def check_token(
     token: bytes, data: bytes, roots: Sequence[x509.Certificate], nonce: int | None = None
 ) -> Stamped:
@@ -132,7 +101,7 @@ def check_token(
 
     Without a nonce the token may be an older one over the same data, which is no less true.
     """
-    _check_length(token)
+    check_length(token)
     try:
         return _check(token, data, roots, nonce)
     except cms.UNREADABLE as error:
@@ -158,15 +127,10 @@ def _check(
     return Stamped(time, name_of(certificate), info.serial, info.policy.dotted_string)
 
 
-def _check_length(der: bytes) -> None:
+def check_length(der: bytes) -> None:
+    """Raise Malformed for more than a token may have, so that nothing reads it."""
     if len(der) > MAX_TOKEN_BYTES:
         raise Malformed("timestamp_malformed", f"{len(der)} bytes")
-
-
-def _refusal(status: cms.StatusInfo) -> str:
-    failure = status.failure.as_bytes().hex() if status.failure else ""
-    said = " ".join(status.text or ())[:200]
-    return f"status {status.status} {failure} {said}".strip()
 
 
 def _signed_data(token: bytes) -> cms.SignedData:

@@ -13,7 +13,7 @@ from multiprocessing import active_children
 from pathlib import Path
 from time import perf_counter
 
-from audit.engine import Judge
+from audit.checks import Judge
 from audit.offline import Order, verify_bundle
 from audit.policy import parse_policy
 from bench.machine import rss_mib

@@ -19,8 +19,8 @@ from audit.entry import (
     open_command,
     open_record,
     parse_entry,
-    sign_record,
 )
+from audit.signing import sign_record
 from bench.figures import Raw
 from bench.lives import Author, Life, Step
 from domain.snapshot import format_task

@@ -55,7 +55,7 @@ from audit.checkpoint import parse_checkpoint
 from audit.entry import parse_entry
 from audit.note import parse_note
 from audit.offline import all_entries
-from audit.policy import format_policy
+from audit.trust_file import format_policy
 from bench.lives import arguments
 from bench.machine import load
 from domain.task import Task

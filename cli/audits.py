@@ -117,7 +117,8 @@ def _verified(session: Session, origin: str, log_key: "PublicKey") -> tuple["Rep
     no key at hand to open them.
     """
     from activities.words import Openings, Reader, cleared  # noqa: PLC0415 - not for --help
-    from audit.stored import check_read_model, verify  # noqa: PLC0415 - likewise
+    from audit.read_model import check_read_model  # noqa: PLC0415 - likewise
+    from audit.stored import verify  # noqa: PLC0415 - likewise
     from domain.replay import Replay  # noqa: PLC0415 - likewise
     from sequencing.checking import check_order  # noqa: PLC0415 - likewise
     from sequencing.files import TreeFiles  # noqa: PLC0415 - likewise

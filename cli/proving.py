@@ -190,7 +190,7 @@ def trust(
 ) -> None:
     """The trust file for auditors: keys, witnesses, the digest of the founding."""
     from audit.note import ED25519  # noqa: PLC0415 - not for --help
-    from audit.policy import format_policy  # noqa: PLC0415 - likewise
+    from audit.trust_file import format_policy  # noqa: PLC0415 - likewise
     from embedded.publishing import own_policy  # noqa: PLC0415 - likewise
 
     with session.reading() as connection:

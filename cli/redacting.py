@@ -16,7 +16,7 @@ from domain.refusal import Refused
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from audit.keys import PrivateKey
+    from audit.private_keys import PrivateKey
     from store.ledger import Row
 
 _Administrator = Annotated[

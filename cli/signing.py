@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import typer
 
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from cli.session import Session
 from domain.authority import permits, relations, roles_of
 from domain.directory import Directory, Person

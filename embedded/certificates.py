@@ -6,8 +6,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from audit.keys import PrivateKey, load_pkcs12, pkcs12_certificates
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey, load_pkcs12, pkcs12_certificates
 from domain.refusal import Refused
 
 _PEM = b"-----BEGIN "

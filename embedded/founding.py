@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from audit.submission import Submission
 from domain.calendars import load
 from domain.directory import ADMINISTRATOR, LOG, SERVICE

@@ -14,15 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from activities.signing import CheckpointKeys, LogKeys
-from audit.keys import (
-    PrivateKey,
-    PublicKey,
-    load_pkcs12,
-    load_private,
-    load_public,
-    private_key,
-)
+from audit.keys import PublicKey, load_public
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey, load_pkcs12, load_private, private_key
 from domain.directory import CHECKPOINT, CHECKPOINT_PQ, CLOCK, DOOR, LOG, Directory
 from domain.refusal import Refused
 from embedded.home import Home, write_private

@@ -15,7 +15,7 @@ from cryptography import x509
 from sqlalchemy import Connection
 
 from activities.folding import follow_rows, header_of
-from audit.keyring import DIRECTORY
+from audit.chains import DIRECTORY
 from audit.malformed import Malformed
 from audit.policy import NO_QUORUM, LogKey, Policy, parse_policy
 from domain.directory import Directory

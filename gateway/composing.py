@@ -14,9 +14,10 @@ from unicodedata import normalize
 
 from activities.unsealing import TASK_PREFIX
 from audit.commitment import SALT_BYTES, Opening
-from audit.entry import Subject, header_digest, sign_command
-from audit.keyring import enrolment_text
-from audit.keys import PrivateKey
+from audit.directory import enrolment_text
+from audit.entry import Subject, header_digest
+from audit.private_keys import PrivateKey
+from audit.signing import sign_command
 from audit.submission import Submission
 from domain import attestation
 from domain.command import FIELDS, check_arguments, check_text, text_fields

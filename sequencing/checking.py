@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
+from audit.chains import ATTESTATIONS, DIRECTORY
 from audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from audit.entry import leaf_hash
+from audit.frontier import Frontier
 from audit.heads import HeadsFollower
-from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.malformed import Malformed
-from audit.merkle import Frontier
 from audit.note import VerifierKey, parse_note
 from audit.report import MAX_FINDINGS, Check, Finding, Report
 from audit.share import stated_heads

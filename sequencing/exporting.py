@@ -24,28 +24,20 @@ from audit.bundle import (
     STAMPED,
     TIMESTAMP,
     HeadProofs,
-    format_head_proofs,
     format_words,
 )
+from audit.chains import ATTESTATIONS, DIRECTORY
 from audit.checkpoint import Checkpoint, parse_checkpoint
 from audit.commitment import Opening
 from audit.entry import leaf_hash
+from audit.growth import new_bundles, tiles_of
+from audit.head_proofs import format_head_proofs
 from audit.heads import HeadTree
-from audit.keyring import ATTESTATIONS, DIRECTORY
 from audit.merkle import prove_inclusion, root_at
 from audit.note import MLDSA44_BYTES, format_note, parse_note
 from audit.proof import Proof, format_proof
 from audit.share import stated_heads
-from audit.tiles import (
-    WIDTH,
-    Bundle,
-    format_bundle,
-    new_bundles,
-    parse_bundle,
-    parse_path,
-    tile_reader,
-    tiles_of,
-)
+from audit.tiles import WIDTH, Bundle, format_bundle, parse_bundle, parse_path, tile_reader
 from domain.refusal import Refused
 from sequencing.files import TreeFiles
 from sequencing.opening import read_part

@@ -19,10 +19,10 @@ from itertools import chain
 from pathlib import Path
 
 from audit.checkpoint import parse_checkpoint
-from audit.growth import File
+from audit.growth import File, new_bundles, new_tiles
 from audit.malformed import Malformed
 from audit.note import parse_note
-from audit.tiles import HEIGHT, WIDTH, Bundle, Tile, new_bundles, new_tiles, parse_path
+from audit.tiles import HEIGHT, WIDTH, Bundle, Tile, parse_path
 
 CHECKPOINT = "checkpoint"
 _LOCK = ".lock"

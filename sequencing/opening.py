@@ -23,9 +23,10 @@ from functools import partial
 from sqlalchemy import Connection, Engine
 
 from audit.checkpoint import Opened, open_checkpoint, parse_checkpoint
+from audit.frontier import Frontier
 from audit.growth import Edge, read_edge
 from audit.malformed import Malformed
-from audit.merkle import Frontier, leaf_hash, root_at
+from audit.merkle import leaf_hash, root_at
 from audit.note import VerifierKey, parse_note
 from audit.tiles import WIDTH, Tile, parse_path, tile_reader
 from domain.refusal import Refused

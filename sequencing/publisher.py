@@ -19,8 +19,8 @@ import structlog
 from cryptography import x509
 from sqlalchemy import Engine
 
+from audit.consistency import prove_consistency
 from audit.malformed import Malformed
-from audit.merkle import prove_consistency
 from audit.note import Line, Note, format_line, format_note, parse_note
 from audit.policy import Policy
 from audit.tiles import tile_reader

@@ -21,10 +21,10 @@ from itertools import islice
 
 from sqlalchemy import Connection, Engine
 
+from audit.chains import DIRECTORY
 from audit.checkpoint import Checkpoint
 from audit.entry import leaf_hash
 from audit.growth import Edge, File
-from audit.keyring import DIRECTORY
 from audit.note import format_note
 from audit.signers import Signer, sign_checkpoint
 from domain.refusal import Refused

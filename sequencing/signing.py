@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from activities.folding import follow_rows
 from activities.signing import CheckpointKeys
-from audit.keyring import DIRECTORY, Purpose
+from audit.chains import DIRECTORY
+from audit.holders import Purpose
 from audit.note import ED25519, MLDSA44, VerifierKey
 from audit.signers import Ed25519Signer, MLDSACosigner, Signer
 from domain.directory import Directory

@@ -15,7 +15,8 @@ import structlog
 from cryptography import x509
 
 from audit.malformed import Malformed
-from audit.timestamp import MAX_TOKEN_BYTES, check_token, make_request, parse_response
+from audit.timestamp import MAX_TOKEN_BYTES, check_token
+from audit.timestamp_request import make_request, parse_response
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
+from audit.chains import ATTESTATIONS, DIRECTORY
 from audit.commitment import Opening
-from audit.keyring import ATTESTATIONS, DIRECTORY
 from domain.instants import format_instant
 from domain.snapshot import format_task
 from domain.task import Task

@@ -167,19 +167,22 @@ def test_an_import_that_points_outward_is_named(
     assert f"{module.partition('/')[0]}.broken -> {statement.split()[1]}" in result.stdout
 
 
-def test_the_verifier_reaches_no_library_but_cryptography(copy: Path) -> None:
+@pytest.mark.parametrize("unwanted", ["rfc8785", "audit.signing"])
+def test_the_verifier_reaches_no_library_but_cryptography_and_nothing_that_signs(
+    copy: Path, unwanted: str
+) -> None:
     verifier = copy / "audit" / "verify.py"
     source = verifier.read_text(encoding="utf-8")
     verifier.write_text(f"{source}\nimport audit.broken\n", encoding="utf-8")
     helper = copy / "audit" / "broken.py"
-    helper.write_text("import rfc8785\n", encoding="utf-8")
+    helper.write_text(f"import {unwanted}\n", encoding="utf-8")
     try:
         result = _lint_imports(copy)
     finally:
         verifier.write_text(source, encoding="utf-8")
         helper.unlink()
     assert result.returncode == 1, result.stdout + result.stderr
-    assert "audit.broken -> rfc8785" in result.stdout
+    assert f"audit.broken -> {unwanted}" in result.stdout
 
 
 def test_the_lock_files_name_no_place_to_fetch_from() -> None:

@@ -19,9 +19,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from audit.keys import PrivateKey, load_private
 from audit.malformed import Malformed
 from audit.note import ED25519, MLDSA44, TYPE_NAMES, VerifierKey, check_name, parse_vkey
+from audit.private_keys import PrivateKey, load_private
 from audit.signers import Ed25519Cosigner, MLDSACosigner
 from witness import store
 from witness.refused import Refused

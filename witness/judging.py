@@ -24,9 +24,10 @@ from enum import Enum
 from http import HTTPStatus
 
 from audit.checkpoint import Checkpoint, parse_checkpoint
+from audit.consistency import check_consistency
 from audit.cosignature import verified
 from audit.malformed import Malformed
-from audit.merkle import EMPTY_ROOT, check_consistency
+from audit.merkle import EMPTY_ROOT
 from audit.note import Note, VerifierKey, format_note, parse_note
 from audit.witnessing import parse_request
 

@@ -17,12 +17,12 @@
     revoke            from here on a key does not count; what it signed since an index is disputed
 
 A key alone does nothing: a person acts, in a role, for an agency, within a period. All are signed
-by the administrator; a key comes in with its owner's own signature besides (`audit.keyring`).
+by the administrator; a key comes in with its owner's own signature besides (`audit.directory`).
 
 The directory is a fold of those entries, so that it comes back from the log alone. What ends "with
 this entry" ends at the instant at which the entry was received. A key is given as its base64
 SubjectPublicKeyInfo (``spki``) and named by that structure's SHA-256. What a key is worth, and what
-a certificate says, is judged where keys are opened: `audit.keyring`.
+a certificate says, is judged where keys are opened: `audit.directory`.
 """
 
 from domain.directory.folding import advance, changed_agencies, follow

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from activities.recorder import Handed, Recorded
 from audit.entry import open_record, parse_entry
-from audit.keys import PrivateKey, private_key
+from audit.private_keys import PrivateKey, private_key
 from audit.report import Check
 from domain.directory import KeyState
 from domain.refusal import Refused

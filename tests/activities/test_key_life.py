@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from activities.recorder import Recorded, Recorder
 from activities.signing import CheckpointKeys, LogKeys
 from audit.entry import header_digest, parse_entry
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from audit.stored import Check, Report, verify
 from domain.instants import format_instant
 from domain.refusal import Refused

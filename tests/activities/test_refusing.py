@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from activities.queue import RecorderQueue
 from activities.recorder import Attest, Handed, Job, Recorded, SumUp, Turned
 from audit.commitment import Opening
-from audit.entry import Subject, command_digest, open_command, sign_command
+from audit.entry import Subject, command_digest, open_command
+from audit.signing import sign_command
 from audit.submission import Submission
 from domain.attestation import DIFFERENCES
 from domain.refusal import Refused

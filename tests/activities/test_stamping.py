@@ -10,7 +10,7 @@ from activities.queue import RecorderQueue
 from activities.recorder import Handed, Recorded, Timeout
 from activities.stamping import MAX_AGE, MAX_AHEAD
 from audit.entry import open_record, parse_entry
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from audit.stamp import Stamp, sign_stamp
 from audit.submission import Submission, format_submission
 from domain.instants import format_instant

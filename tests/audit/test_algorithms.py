@@ -7,6 +7,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
@@ -14,10 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.algorithms import PublicHalf, _primes, spki_of
-from audit.dsse import format_envelope, parse_envelope, seal
-from audit.keys import Kind, PrivateKey, load_public, private_key
+from audit.algorithms import Kind, _primes, spki_of
+from audit.dsse import format_envelope, parse_envelope
+from audit.keys import load_public
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey, private_key
+from audit.signing import seal
 
 P256 = PrivateKey(ec.derive_private_key(0x1234567, ec.SECP256R1()))
 P384 = PrivateKey(ec.derive_private_key(0x1234567, ec.SECP384R1()))
@@ -141,7 +144,7 @@ def test_a_point_in_another_form_or_off_the_curve_is_refused() -> None:
 
 
 def rsa_spki(modulus: int, exponent: int = 65_537) -> bytes:
-    public: PublicHalf = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    public: PublicKeyTypes = rsa.RSAPublicNumbers(exponent, modulus).public_key()
     return spki_of(public)
 
 

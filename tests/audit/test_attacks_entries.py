@@ -13,16 +13,9 @@ from sqlalchemy import text
 
 from activities.recorder import Recorded
 from audit.commitment import Opening
-from audit.entry import (
-    Entry,
-    command_digest,
-    format_entry,
-    open_command,
-    open_record,
-    parse_entry,
-    sign_record,
-)
+from audit.entry import Entry, command_digest, format_entry, open_command, open_record, parse_entry
 from audit.report import Check
+from audit.signing import sign_record
 from audit.submission import Submission
 from domain.refusal import Refused
 from store.engine import writing

@@ -8,20 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from audit.dsse import Envelope, seal
-from audit.entry import (
-    Entry,
-    command_digest,
-    format_entry,
-    open_command,
-    open_record,
-    parse_entry,
-    sign_record,
-)
+from audit.dsse import Envelope
+from audit.entry import Entry, command_digest, format_entry, open_command, open_record, parse_entry
 from audit.malformed import Malformed
 from audit.offline import BundleReport, Order, verify_bundle
-from audit.policy import format_policy
 from audit.report import Check
+from audit.signing import seal, sign_record
+from audit.trust_file import format_policy
 from tests.support.attacking import (
     Files,
     Scribe,

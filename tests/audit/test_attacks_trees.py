@@ -10,18 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from audit.bundle import HeadProofs, format_head_proofs, parse_head_proofs
+from audit.bundle import HeadProofs, parse_head_proofs
 from audit.entry import leaf_hash
+from audit.head_proofs import format_head_proofs
 from audit.malformed import Malformed
 from audit.merkle import check_inclusion, node_hash
 from audit.merkle import leaf_hash as hash_of_leaf
 from audit.note import Note, format_note, parse_note
 from audit.offline import BundleReport, Order, verify_bundle
-from audit.policy import Group, Policy, Witness, format_policy, parse_policy
+from audit.policy import Group, Policy, Witness, parse_policy
 from audit.report import Check
 from audit.saying import Speaker
 from audit.share import Whole
 from audit.signers import Ed25519Cosigner
+from audit.trust_file import format_policy
 from audit.verify import as_document, lines
 from domain.refusal import Refused
 from tests.support.attacking import (

@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ObjectIdentifier
 
 from audit.authorities import Authorities
-from audit.keyring import Keyring, read_change
-from audit.keys import PrivateKey
+from audit.directory import read_change
+from audit.keyring import Keyring
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey
 from audit.revocations import MAX_LIST_BYTES, load_list
 from domain.instants import format_instant
 from gateway.composing import prove_enrolment

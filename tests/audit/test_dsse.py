@@ -7,17 +7,10 @@ from typing import Any
 import pytest
 
 from audit.canonical import Json
-from audit.dsse import (
-    PAYLOAD_TYPE,
-    Envelope,
-    decode_base64,
-    format_envelope,
-    pae,
-    parse_envelope,
-    seal,
-)
-from audit.keys import private_key
+from audit.dsse import PAYLOAD_TYPE, Envelope, decode_base64, format_envelope, pae, parse_envelope
 from audit.malformed import Malformed
+from audit.private_keys import private_key
+from audit.signing import seal
 
 KEY = private_key(bytes(range(32)))
 ENVELOPE = seal(b'{"a":1}', KEY)

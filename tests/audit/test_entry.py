@@ -9,12 +9,10 @@ import pytest
 
 from audit.canonical import JsonLike, canonical, parse
 from audit.commitment import parse_opening
-from audit.dsse import PAYLOAD_TYPE, format_envelope, seal
+from audit.dsse import PAYLOAD_TYPE, format_envelope
 from audit.entry import (
-    COMMAND_TYPE,
     MAX_ENTRY_BYTES,
     NO_PREVIOUS,
-    RECORD_TYPE,
     Entry,
     Subject,
     command_digest,
@@ -25,11 +23,12 @@ from audit.entry import (
     open_record,
     parse_entry,
     peek_chain,
-    sign_command,
-    sign_record,
 )
-from audit.keys import load_public, private_key
+from audit.keys import load_public
 from audit.malformed import Malformed
+from audit.private_keys import private_key
+from audit.signing import seal, sign_command, sign_record
+from audit.statement import COMMAND_TYPE, RECORD_TYPE
 from tests.support import example
 
 KEY = private_key(bytes(32))

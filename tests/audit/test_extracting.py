@@ -11,7 +11,7 @@ import pytest
 
 import audit
 from audit.extracting import single_file
-from audit.policy import format_policy
+from audit.trust_file import format_policy
 from tests.support.attacking import Scribe, policy_of, small_log, written, zipped
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.growth import Edge, read_edge
+from audit.frontier import Frontier
+from audit.growth import Edge, new_bundles, new_tiles, read_edge
 from audit.malformed import Malformed
-from audit.merkle import EMPTY_ROOT, Frontier, leaf_hash, root_at
-from audit.tiles import Tile, new_bundles, new_tiles, parse_bundle, parse_path, tile_reader
+from audit.merkle import EMPTY_ROOT, leaf_hash, root_at
+from audit.tiles import Tile, parse_bundle, parse_path, tile_reader
 
 STEPS = st.lists(st.sampled_from([0, 1, 2, 3, 100, 255, 256, 257, 511, 700]), max_size=8)
 

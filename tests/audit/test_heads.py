@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.frontier import Frontier
 from audit.heads import HeadProof, HeadsFollower, HeadTree, head_leaf
 from audit.malformed import Malformed
-from audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from audit.merkle import EMPTY_ROOT, leaf_hash
 from tests.support.heads import tree_of
 
 HEADS = st.dictionaries(

@@ -18,23 +18,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.checkpoint import Checkpoint, open_checkpoint
+from audit.consistency import check_consistency, prove_consistency
 from audit.cosignature import message_ed25519, verified
+from audit.frontier import Frontier
+from audit.growth import new_tiles, tiles_of
 from audit.malformed import Malformed
 from audit.merkle import (
     EMPTY_ROOT,
-    Frontier,
     HashReader,
-    check_consistency,
     check_inclusion,
     leaf_hash,
     paired,
-    prove_consistency,
     prove_inclusion,
     root_at,
 )
 from audit.note import Note, format_note, parse_note
 from audit.signers import Ed25519Cosigner, Ed25519Signer, MLDSACosigner, sign_checkpoint
-from audit.tiles import WIDTH, Bundle, Tile, new_tiles, parse_tile, tile_reader, tile_root, tiles_of
+from audit.tiles import WIDTH, Bundle, Tile, parse_tile, tile_reader, tile_root
 from tests.support import oracle
 from tests.support.oracle import GoSaysNo, Oracle
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from audit.certificates import load_certificate
-from audit.keys import PrivateKey, load_pkcs12, load_private, private_key
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey, load_pkcs12, load_private, private_key
 from tests.support.certificates import certificate_of, clear_pem
 
 BEGINS = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,16 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.canonical import Json
-from audit.keyring import (
-    SERVICE,
-    Keyring,
-    Purpose,
-    Revocation,
-    enrolment_text,
-    read_change,
-)
-from audit.keys import PrivateKey
+from audit.directory import Revocation, enrolment_text, read_change
+from audit.holders import SERVICE, Purpose
+from audit.keyring import Keyring
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey
 from domain import directory as directories
 from domain.directory import ADMINISTRATOR, Directory, KeyState
 from domain.instants import format_instant

@@ -5,8 +5,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed448
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from audit.keys import load_private, load_public, private_key
+from audit.keys import load_public
 from audit.malformed import Malformed
+from audit.private_keys import load_private, private_key
 
 KEY = private_key(bytes(range(32)))
 HEADER = KEY.public.spki[:-32]

@@ -9,17 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.consistency import check_consistency, prove_consistency
+from audit.frontier import Frontier, frontier_at
 from audit.malformed import Malformed
 from audit.merkle import (
     EMPTY_ROOT,
     MAX_SIZE,
-    Frontier,
-    check_consistency,
     check_inclusion,
-    frontier_at,
     leaf_hash,
     node_hash,
-    prove_consistency,
     prove_inclusion,
     root_at,
 )

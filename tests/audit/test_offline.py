@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import dealing
-from audit.engine import Anchors
+from audit.chains import DIRECTORY
 from audit.entry import parse_entry
-from audit.keyring import DIRECTORY
+from audit.founding import Anchors
 from audit.malformed import Malformed
 from audit.note import Note, format_note, parse_note
 from audit.offline import BundleReport, Order, verify_bundle

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from audit import paths
-from audit.keys import PrivateKey, private_key
 from audit.malformed import Malformed
+from audit.private_keys import PrivateKey, private_key
 from tests.support.certificates import CLIENT, Issuer, clear_pem, pem_of
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)

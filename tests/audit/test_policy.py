@@ -13,16 +13,9 @@ from audit import policy as module
 from audit.checkpoint import Checkpoint
 from audit.malformed import Malformed
 from audit.note import VerifierKey, format_note
-from audit.policy import (
-    Group,
-    LogKey,
-    Policy,
-    Witness,
-    check_checkpoint,
-    format_policy,
-    parse_policy,
-)
+from audit.policy import Group, LogKey, Policy, Witness, check_checkpoint, parse_policy
 from audit.signers import Ed25519Cosigner, Ed25519Signer, MLDSACosigner, Signer, sign_checkpoint
+from audit.trust_file import format_policy
 
 ORIGIN = "log.example"
 NOW = 1_700_000_000

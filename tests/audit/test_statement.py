@@ -17,16 +17,8 @@ from audit.canonical import MAX_DEPTH, MAX_INTEGER, canonical, parse
 from audit.dsse import Envelope, parse_envelope
 from audit.entry import Entry, parse_entry
 from audit.malformed import Malformed
-from audit.statement import (
-    COMMAND_TYPE,
-    RECORD_TYPE,
-    Statement,
-    Subject,
-    open_command,
-    open_record,
-    sign_command,
-    sign_record,
-)
+from audit.signing import sign_command, sign_record
+from audit.statement import COMMAND_TYPE, RECORD_TYPE, Statement, Subject, open_command, open_record
 from tests.support.attacking import small_log
 from tests.support.world import key_of
 

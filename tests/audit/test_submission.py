@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from audit.canonical import canonical, parse
 from audit.commitment import Opening
-from audit.dsse import seal
-from audit.keys import private_key
 from audit.malformed import Malformed
+from audit.private_keys import private_key
+from audit.signing import seal
 from audit.stamp import Stamp
 from audit.submission import (
     MAX_SUBMISSION_BYTES,

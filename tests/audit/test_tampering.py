@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import text
 
 from audit.commitment import Opening
-from audit.engine import Anchors, Run
 from audit.entry import (
     Entry,
     command_digest,
@@ -22,12 +21,14 @@ from audit.entry import (
     open_command,
     open_record,
     parse_entry,
-    sign_command,
-    sign_record,
 )
-from audit.keys import PrivateKey
+from audit.founding import Anchors
 from audit.once import CommandIds
+from audit.private_keys import PrivateKey
+from audit.signing import sign_command, sign_record
 from audit.stored import Check, Finding
+from audit.stored import StoredRun as Run
+from audit.tally import Tally
 from domain.instants import format_instant, parse_instant
 from domain.replay import Replay
 from gateway.composing import Signer, compose, compose_change, prove_enrolment
@@ -104,8 +105,7 @@ def openings_of(world: World, rows: list[Row]) -> dict[str, dict[str, Opening]]:
 def finding_in(run: Run, row: Row) -> Finding | None:
     """What the verification finds in ``row``, itself left as it was."""
     attempt = copy.copy(run)
-    attempt._broken, attempt._order, attempt._failed = {}, [], Counter()
-    attempt._commands = CommandIds()
+    attempt._tally, attempt._commands = Tally(), CommandIds()
     attempt.take(row)
     return attempt.report().first
 

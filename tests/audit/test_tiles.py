@@ -4,31 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.consistency import check_consistency, prove_consistency
+from audit.frontier import Frontier
+from audit.growth import new_bundles, new_tiles, tiles_of
 from audit.malformed import Malformed
-from audit.merkle import (
-    MAX_SIZE,
-    Frontier,
-    check_consistency,
-    check_inclusion,
-    leaf_hash,
-    node_hash,
-    prove_consistency,
-    prove_inclusion,
-    root_at,
-)
+from audit.merkle import MAX_SIZE, check_inclusion, leaf_hash, node_hash, prove_inclusion, root_at
 from audit.tiles import (
     WIDTH,
     Bundle,
     Tile,
     format_bundle,
-    new_bundles,
-    new_tiles,
     parse_bundle,
     parse_path,
     parse_tile,
     tile_reader,
     tile_root,
-    tiles_of,
 )
 
 LEAVES = [leaf_hash(b"%d" % number) for number in range(70_000)]

@@ -23,13 +23,8 @@ from hypothesis import strategies as st
 
 from audit import cms
 from audit.malformed import Malformed
-from audit.timestamp import (
-    MAX_TOKEN_BYTES,
-    Stamped,
-    check_token,
-    make_request,
-    parse_response,
-)
+from audit.timestamp import MAX_TOKEN_BYTES, Stamped, check_token
+from audit.timestamp_request import StatusInfo, TimeStampResp, make_request, parse_response
 from tests.support.authority import (
     DIGESTS,
     NOON,
@@ -175,9 +170,9 @@ def test_a_refusal_is_told_in_the_authoritys_words(tmp_path: Path) -> None:
 
 
 def test_a_grant_without_a_token_is_refused() -> None:
-    status = cms.StatusInfo(status=0, text=None, failure=None)
+    status = StatusInfo(status=0, text=None, failure=None)
     with pytest.raises(Malformed, match="timestamp_malformed"):
-        parse_response(cms.write(cms.TimeStampResp(status=status, token=None)))
+        parse_response(cms.write(TimeStampResp(status=status, token=None)))
 
 
 def test_each_prefix_of_a_response_is_refused_and_one_with_something_behind(tmp_path: Path) -> None:

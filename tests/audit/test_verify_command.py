@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from audit.note import Line, Note, format_note, parse_note
-from audit.policy import format_policy
 from audit.saying import LANGUAGES, Speaker, codes, language_of
+from audit.trust_file import format_policy
 from audit.verify import BROKEN, BROKEN_PIPE, HOLDS, MISUSE, main
 from tests.support.attacking import (
     Files,

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from audit.keys import PrivateKey
 from audit.paths import load
+from audit.private_keys import PrivateKey
 from cli.certifying import ordered
 from embedded.keyring import PASSPHRASE_VARIABLE
 from gateway.composing import prove_enrolment

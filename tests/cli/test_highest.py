@@ -16,8 +16,8 @@ from activities.queue import RecorderQueue
 from activities.recorder import Handed
 from activities.steps import StepActivities
 from audit.commitment import Opening
-from audit.dsse import seal
-from audit.entry import open_command, sign_command
+from audit.entry import open_command
+from audit.signing import seal, sign_command
 from audit.submission import Submission, format_submission
 from cli import status
 from domain.refusal import Refused

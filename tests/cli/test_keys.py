@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from audit.entry import header_digest
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from domain.directory import SERVICE
 from embedded.keyring import PASSPHRASE_VARIABLE, key_path, read_key, save_key, save_public
 from embedded.payload_keys import ring

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from domain.refusal import Refused
 from embedded.certificates import read_bag, read_certificates, read_revocations
 from tests.support.certificates import Issuer, certificate_of, pem_of

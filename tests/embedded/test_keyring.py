@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from audit.algorithms import Kind
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from domain.directory import SERVICE
 from domain.refusal import Refused
 from embedded import founding, keyring

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from audit.policy import NO_QUORUM, format_policy, parse_policy
+from audit.policy import NO_QUORUM, parse_policy
+from audit.trust_file import format_policy
 from domain.refusal import Refused
 from embedded import publishing
 from embedded.home import Home

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.keys import private_key
+from audit.private_keys import private_key
 from domain.refusal import Refused
 from domain.task import Recurrence, format_recurrence, parse_recurrence
 from gateway.composing import Signer, compose

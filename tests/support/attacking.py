@@ -14,8 +14,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from audit.bundle import HeadProofs, format_head_proofs, format_words
+from audit.bundle import HeadProofs, format_words
 from audit.canonical import JsonLike
+from audit.chains import ATTESTATIONS, DIRECTORY
 from audit.checkpoint import Checkpoint
 from audit.commitment import Opening
 from audit.dsse import Envelope
@@ -30,18 +31,17 @@ from audit.entry import (
     open_command,
     open_record,
     parse_entry,
-    sign_command,
-    sign_record,
 )
 from audit.growth import Edge
-from audit.keyring import ATTESTATIONS, DIRECTORY
-from audit.keys import PrivateKey
+from audit.head_proofs import format_head_proofs
 from audit.merkle import prove_inclusion, root_at
 from audit.note import VerifierKey, format_note
 from audit.offline import BundleReport, Order, verify_bundle
 from audit.policy import LogKey, Policy
+from audit.private_keys import PrivateKey
 from audit.report import Check, Finding
 from audit.signers import Ed25519Signer, MLDSACosigner, sign_checkpoint
+from audit.signing import sign_command, sign_record
 from audit.tiles import WIDTH, tile_reader
 from domain.instants import format_instant
 from domain.replay import Replay

@@ -21,9 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from audit.algorithms import PrivateHalf
 from audit.certificates import load_certificate
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateHalf, PrivateKey
 
 IssuerKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 

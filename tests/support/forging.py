@@ -21,10 +21,11 @@ from audit.entry import (
     open_command,
     open_record,
     parse_entry,
-    sign_record,
 )
-from audit.keys import PrivateKey
-from audit.stored import Report, check_read_model, verify
+from audit.private_keys import PrivateKey
+from audit.read_model import check_read_model
+from audit.signing import sign_record
+from audit.stored import Report, verify
 from domain.instants import format_instant
 from domain.replay import Replay
 from store import ledger

@@ -19,7 +19,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from activities.recorder import Probe, no_probe
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from domain.snapshot import parse_task
 from domain.task import Task
 from tests.support.world import World

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
-from audit.merkle import check_consistency, prove_consistency
+from audit.consistency import check_consistency, prove_consistency
 from audit.note import parse_note
 from audit.offline import Order, verify_bundle
 from audit.tiles import tile_reader

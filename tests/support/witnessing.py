@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from fastapi import FastAPI
 
 from audit.checkpoint import Checkpoint
-from audit.merkle import Frontier, leaf_hash, prove_consistency
+from audit.consistency import prove_consistency
+from audit.frontier import Frontier
+from audit.merkle import leaf_hash
 from audit.note import format_note
 from audit.signers import Ed25519Signer, MLDSACosigner, sign_checkpoint
 from audit.witnessing import Request, format_request

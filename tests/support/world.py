@@ -39,7 +39,7 @@ from activities.recorder import Attest, Handed, Recorded, Recorder, Timeout
 from activities.sealing import Vault
 from activities.signing import CheckpointKeys, LogKeys
 from activities.stamping import Stamper
-from audit.keys import PrivateKey, private_key
+from audit.private_keys import PrivateKey, private_key
 from audit.submission import Submission
 from domain.calendars import load
 from domain.instants import format_instant

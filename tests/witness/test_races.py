@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from audit.merkle import check_consistency
+from audit.consistency import check_consistency
 from tests.support.processes import dying_with_us, stop
 from tests.support.witnessing import ORIGIN, Log, post, served
 from witness import store as stores

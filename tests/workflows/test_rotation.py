@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
-from audit.keys import PrivateKey
+from audit.private_keys import PrivateKey
 from domain.task import State, Task
 from gateway.rehydration import rehydrate
 from store import queries

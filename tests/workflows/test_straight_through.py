@@ -15,7 +15,8 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from audit.entry import command_digest, open_command, sign_command
+from audit.entry import command_digest, open_command
+from audit.signing import sign_command
 from audit.submission import Submission, format_submission
 from domain.task import State, Task
 from gateway.composing import Signer, compose

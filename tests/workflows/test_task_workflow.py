@@ -11,15 +11,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.folding import step_of
-from audit.entry import (
-    Entry,
-    command_digest,
-    format_entry,
-    open_command,
-    open_record,
-    parse_entry,
-    sign_record,
-)
+from audit.entry import Entry, command_digest, format_entry, open_command, open_record, parse_entry
+from audit.signing import sign_record
 from audit.submission import format_submission
 from domain.instants import parse_instant
 from domain.refusal import Refused

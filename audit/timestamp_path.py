@@ -23,16 +23,12 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from audit.malformed import Malformed
-
-MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
+from audit.strength import check_digest, check_key, name_of
 
 _MAX_LEVELS = 8
-_STRONG = frozenset({"sha256", "sha384", "sha512"})
-_WEAK = frozenset({"sha1", "md5"})
 _UNDERSTOOD = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -70,10 +66,6 @@ def check_chain(
             raise Malformed("timestamp_malformed", f"has issued nothing here: {name_of(other)}")
     if signer not in roots:
         _climb(signer, issuers, roots, at)
-
-
-def name_of(certificate: x509.Certificate) -> str:
-    return certificate.subject.rfc4514_string()
 
 
 def _climb(signer: x509.Certificate, issuers: Issuers, roots: Certificates, at: datetime) -> None:
@@ -169,28 +161,6 @@ def _check_sound(certificate: x509.Certificate, at: datetime) -> None:
         if extension.critical and extension.oid not in _UNDERSTOOD:
             raise _unfit(certificate, f"critical extension {extension.oid.dotted_string}")
     check_key(certificate)
-
-
-def check_key(certificate: x509.Certificate) -> None:
-    """Raise Malformed for a key that is too weak, or of a kind that is not used here."""
-    match certificate.public_key():
-        case rsa.RSAPublicKey(key_size=bits) if bits < MIN_RSA_BITS:
-            raise Malformed("timestamp_algorithm_weak", f"RSA, {bits} bits")
-        case rsa.RSAPublicKey(key_size=bits) if bits <= MAX_RSA_BITS:
-            return
-        case ec.EllipticCurvePublicKey(curve=ec.SECP256R1() | ec.SECP384R1() | ec.SECP521R1()):
-            return
-        case ed25519.Ed25519PublicKey():
-            return
-    raise Malformed("timestamp_algorithm_unsupported", f"key of {name_of(certificate)}")
-
-
-def check_digest(name: str, where: str) -> None:
-    """Raise Malformed for a digest other than SHA-256, SHA-384 and SHA-512."""
-    if name in _STRONG:
-        return
-    code = "timestamp_algorithm_weak" if name in _WEAK else "timestamp_algorithm_unsupported"
-    raise Malformed(code, f"{name}: {where}")
 
 
 Wanted = TypeVar("Wanted", bound=x509.ExtensionType)
