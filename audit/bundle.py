@@ -3,7 +3,7 @@
     checkpoint            the signed note that everything in the bundle is checked against
     tile/…                the tree's hashes and entries, as the log publishes them (`audit.tiles`)
     entry/<index>         instead of entry bundles, when tasks were chosen: one file for each entry
-    heads                 then also: that the chosen chains end where they do (`parse_head_proofs`)
+    heads                 then also: that the chosen chains end where they do (`format_head_proofs`)
     words/<number>        the words of the 256 entries of that tile, where they were not erased
     stamped, timestamp    a checkpoint of this log and its RFC 3161 time-stamp, when it has any
     policy, README.txt    for people; a verifier never takes its trust out of the bundle
@@ -13,6 +13,7 @@ names as above and no others or it is refused, sizes are bounded before anything
 nothing is unpacked to the disk.
 """
 
+import base64
 import os
 import re
 import stat
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from audit.canonical import Json, canonical, parse
+from audit.canonical import Json, JsonLike, canonical, parse
 from audit.commitment import Opening, format_opening, parse_opening
 from audit.dsse import decode_base64
 from audit.heads import HeadProof
@@ -246,11 +247,23 @@ class HeadProofs:
     proofs: tuple[HeadProof, ...]
 
 
-def parse_head_proofs(data: bytes) -> HeadProofs:
-    """``JCS({"index", "proofs": [{"chain", "count", "hashes": [base64], "head", "index"}]})``.
+def format_head_proofs(found: HeadProofs) -> bytes:
+    """``JCS({"index", "proofs": [{"chain", "count", "hashes": [base64], "head", "index"}]})``."""
+    proofs: list[JsonLike] = [
+        {
+            "chain": proof.chain,
+            "count": proof.count,
+            "hashes": [base64.b64encode(each).decode() for each in proof.hashes],
+            "head": proof.head,
+            "index": proof.index,
+        }
+        for proof in found.proofs
+    ]
+    return canonical({"index": found.index, "proofs": proofs})
 
-    Raises Malformed; says nothing about whether they hold.
-    """
+
+def parse_head_proofs(data: bytes) -> HeadProofs:
+    """Raises Malformed; says nothing about whether they hold."""
     match parse(data):
         case {"index": int(index), "proofs": list(proofs), **rest} if (
             type(index) is int and not rest

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from audit.bundle import format_words, parse_head_proofs, parse_words
+from audit.bundle import format_head_proofs, format_words, parse_head_proofs, parse_words
 from audit.canonical import canonical, parse
 from audit.checkpoint import parse_checkpoint
 from audit.dsse import Envelope
 from audit.entry import format_entry, open_command, open_record, parse_entry, peek_chain
-from audit.head_proofs import format_head_proofs
 from audit.malformed import Malformed
 from audit.merkle import prove_inclusion
 from audit.note import format_note, parse_note

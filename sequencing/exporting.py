@@ -24,6 +24,7 @@ from audit.bundle import (
     STAMPED,
     TIMESTAMP,
     HeadProofs,
+    format_head_proofs,
     format_words,
 )
 from audit.chains import ATTESTATIONS, DIRECTORY
@@ -31,7 +32,6 @@ from audit.checkpoint import Checkpoint, parse_checkpoint
 from audit.commitment import Opening
 from audit.entry import leaf_hash
 from audit.growth import new_bundles, tiles_of
-from audit.head_proofs import format_head_proofs
 from audit.heads import HeadTree
 from audit.merkle import prove_inclusion, root_at
 from audit.note import MLDSA44_BYTES, format_note, parse_note

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.bundle import HeadProofs, parse_head_proofs
+from audit.bundle import HeadProofs, format_head_proofs, parse_head_proofs
 from audit.entry import leaf_hash
-from audit.head_proofs import format_head_proofs
 from audit.malformed import Malformed
 from audit.merkle import check_inclusion, node_hash
 from audit.merkle import leaf_hash as hash_of_leaf

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from audit.bundle import Files as Opened
 from audit.bundle import (
     HeadProofs,
+    format_head_proofs,
     format_words,
     open_bundle,
     parse_head_proofs,
@@ -24,7 +25,6 @@ from audit.checkpoint import parse_checkpoint
 from audit.chosen import _Work as Chosen
 from audit.chosen import verify_chosen
 from audit.founding import Anchors
-from audit.head_proofs import format_head_proofs
 from audit.malformed import Malformed
 from audit.note import parse_note
 from audit.offline import BundleReport, Order, verify_bundle

@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from audit.bundle import HeadProofs, format_words
+from audit.bundle import HeadProofs, format_head_proofs, format_words
 from audit.canonical import JsonLike
 from audit.chains import ATTESTATIONS, DIRECTORY
 from audit.checkpoint import Checkpoint
@@ -33,7 +33,6 @@ from audit.entry import (
     parse_entry,
 )
 from audit.growth import Edge
-from audit.head_proofs import format_head_proofs
 from audit.merkle import prove_inclusion, root_at
 from audit.note import VerifierKey, format_note
 from audit.offline import BundleReport, Order, verify_bundle
