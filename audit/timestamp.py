@@ -47,7 +47,7 @@ from audit import cms
 from audit.algorithms import verifier
 from audit.malformed import Malformed
 from audit.strength import check_digest, check_key, name_of
-from audit.timestamp_path import check_chain, check_signer
+from audit.timestamp_path import check_path, check_signer
 
 MAX_TOKEN_BYTES = 65_535
 
@@ -123,7 +123,7 @@ def _check(
     time = info.time.as_datetime()
     check_signer(certificate, time)
     others = [other for other in signed.certificates if other != certificate]
-    check_chain(certificate, others, roots, time)
+    check_path(certificate, others, roots, time)
     return Stamped(time, name_of(certificate), info.serial, info.policy.dotted_string)
 
 

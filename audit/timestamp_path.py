@@ -55,7 +55,7 @@ def check_signer(certificate: x509.Certificate, at: datetime) -> None:
         raise _unfit(certificate, "may not sign")
 
 
-def check_chain(
+def check_path(
     signer: x509.Certificate, others: Certificates, roots: Certificates, at: datetime
 ) -> None:
     """Raise Malformed unless the signer leads to a root through the other certificates."""
