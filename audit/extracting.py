@@ -19,8 +19,8 @@ _HEAD = '''\
     python {name} BUNDLE --trust FILE            (needs Python 3.11 and the package cryptography)
 
 Each module below is a text between quotes; the last lines of this file import them and run
-audit.verify. Begin to read with audit/engine.py (what is checked of an entry), audit/offline.py
-(of a log) and audit/merkle.py (how entries hang on a checkpoint).
+audit.verify. Begin to read with audit/engine.py and audit/checks.py (what is checked of an entry),
+audit/offline.py (of a log) and audit/merkle.py (how entries hang on a checkpoint).
 """
 
 import importlib.abc
