@@ -134,6 +134,7 @@ class Run:
     def _finding(
         self, error: Broken | Malformed, chain: str, leaf: str, index: int | None
     ) -> Finding:
+        """What is wrong, and with which entry. What is `Malformed` fails check 1."""
         check, seq = Check.FORM, self._seq
         if isinstance(error, Broken):
             check = error.check
@@ -143,7 +144,8 @@ class Run:
     def _check_signed(self, data: bytes) -> _Signed:
         """Checks 1 to 4: all that can be said of an entry by itself.
 
-        A statement is read only after its signature is known to be good.
+        A statement is read only after its signature is known to be good. Check 1 is where bytes are
+        taken apart: in `unpack_entry`, `read_record` and `read_command`.
         """
         payload, key, signature, recorded, log_key, log_signature = unpack_entry(data)
         present = self.keyring.log_key

@@ -123,17 +123,17 @@ def new_tiles(old_size: int, new_size: int) -> Iterator[Tile]:
     """The tiles that a tree of ``new_size`` has and one of ``old_size`` hadn't."""
     level = 0
     while new_size >> (HEIGHT * level):
-        for index, width in _new(old_size >> (HEIGHT * level), new_size >> (HEIGHT * level)):
+        for index, width in _new_places(old_size >> (HEIGHT * level), new_size >> (HEIGHT * level)):
             yield Tile(level, index, width)
         level += 1
 
 
 def new_bundles(old_size: int, new_size: int) -> Iterator[Bundle]:
     """The bundles that a log of ``new_size`` has and one of ``old_size`` hadn't."""
-    return (Bundle(index, width) for index, width in _new(old_size, new_size))
+    return (Bundle(index, width) for index, width in _new_places(old_size, new_size))
 
 
-def _new(old: int, new: int) -> Iterator[tuple[int, int]]:
+def _new_places(old: int, new: int) -> Iterator[tuple[int, int]]:
     if not 0 <= old <= new <= MAX_SIZE:
         raise ValueError(f"no log grows from {old} to {new}")
     for index in range(old // WIDTH, new // WIDTH):

@@ -74,7 +74,8 @@ class StoredRun(Run):
         try:
             data = _bytes_of(stored)
             signed = self._check_signed(data)
-            _check_columns(stored, signed[0], signed[2], signed[3], data)
+            chain_signed, _, command, record, _ = signed
+            _check_columns(stored, chain_signed, command, record, data)
             self._check_beyond(signed, leaf, index, counted=True)
             tally.complete += 1
         except (Broken, Malformed) as error:
