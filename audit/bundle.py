@@ -46,6 +46,25 @@ _MAX_TILE = WIDTH * HASH_BYTES
 _MAX_BUNDLE = WIDTH * (MAX_ENTRY + 2)
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # the others unpack without a bound
 _ENCRYPTED = 0x1
+_BY_PARTS = _MIB
+"""Larger JSON is looked over before it is parsed: a list of empty lists needs thirty times its
+bytes, and packs to next to nothing.
+"""
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_HASH = rb'"[A-Za-z0-9+/]{43}="'
+_NUMBER = rb"[0-9]{1,16}"
+_OPENING = rb'%b:\{"salt":%b,"value":%b\}' % (_STRING, _HASH, _STRING)
+
+
+def _list_of(item: bytes) -> bytes:
+    return b"(?:%b(?:,%b)*+)?" % (item, item)
+
+
+_WORDS_FORM = re.compile(rb"\{%b\}" % _list_of(rb'"[0-9a-f]{64}":\{%b\}' % _list_of(_OPENING)))
+_PROOF = rb'\{"chain":%b,"count":%b,"hashes":\[%b\],"head":%b,"index":%b\}' % (
+    _STRING, _NUMBER, _list_of(_HASH), _STRING, _NUMBER,
+)  # fmt: skip
+_PROOFS_FORM = re.compile(rb'\{"index":%b,"proofs":\[%b\]\}' % (_NUMBER, _list_of(_PROOF)))
 _ENTRY = re.compile(r"entry/(0|[1-9][0-9]{0,18})")
 _WORDS = re.compile(r"words/(0|[1-9][0-9]{0,16})")
 
@@ -233,6 +252,7 @@ def format_words(openings: Mapping[str, Mapping[str, Opening]]) -> bytes:
 
 def parse_words(data: bytes) -> dict[str, dict[str, Opening]]:
     """Raises Malformed; says nothing about whether the words fit."""
+    _look_over(data, _WORDS_FORM, "words_form")
     return {
         leaf: {field: parse_opening(field, opening) for field, opening in _mapping(fields).items()}
         for leaf, fields in _mapping(parse(data)).items()
@@ -264,6 +284,7 @@ def format_head_proofs(found: HeadProofs) -> bytes:
 
 def parse_head_proofs(data: bytes) -> HeadProofs:
     """Raises Malformed; says nothing about whether they hold."""
+    _look_over(data, _PROOFS_FORM, "head_proofs_form")
     match parse(data):
         case {"index": int(index), "proofs": list(proofs), **rest} if (
             type(index) is int and not rest
@@ -287,6 +308,11 @@ def _head_proof(value: Json) -> HeadProof:
         } if type(count) is type(index) is int and not rest:  # True would be a second 1
             return HeadProof(chain, count, head, index, tuple(map(decode_base64, hashes)))
     raise Malformed("head_proofs_form")
+
+
+def _look_over(data: bytes, form: re.Pattern[bytes], code: str) -> None:
+    if len(data) > _BY_PARTS and form.fullmatch(data) is None:
+        raise Malformed(code, f"{len(data)} bytes of another form")
 
 
 def _mapping(value: Json) -> dict[str, Json]:

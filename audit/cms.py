@@ -42,6 +42,7 @@ UNREADABLE = (
     ValueError,
     TypeError,
     OverflowError,
+    KeyError,  # a TLS feature (RFC 7633) in a certificate that it does not know
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.DuplicateExtension,

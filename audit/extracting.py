@@ -23,9 +23,14 @@ audit.verify. Begin to read with audit/engine.py and audit/checks.py (what is ch
 audit/offline.py (of a log) and audit/merkle.py (how entries hang on a checkpoint).
 """
 
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # What lies beside this file may have come with the bundle: nothing is imported from there.
+    del sys.path[0]
+
 import importlib.abc
 import importlib.util
-import sys
 
 SOURCES = {{}}
 '''

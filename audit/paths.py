@@ -74,7 +74,10 @@ def load(der: bytes) -> x509.Certificate:
         found.extensions  # noqa: B018 - they are parsed only when they are asked for
         found.public_key()
         found.subject, found.issuer, found.version  # noqa: B018 - likewise
-    except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension) as error:
+    except (
+        ValueError, TypeError, KeyError, x509.InvalidVersion, x509.DuplicateExtension
+    ) as error:  # fmt: skip
+        # KeyError: a TLS feature (RFC 7633) that `cryptography` does not know.
         raise Malformed("certificate_unreadable") from error
     except (UnsupportedAlgorithm, x509.UnsupportedGeneralNameType) as error:
         raise Malformed("certificate_key_weak", "of a kind that is not known here") from error

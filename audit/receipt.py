@@ -225,8 +225,13 @@ class _Reading:
         self.last = data
 
     def _time(self, opened: Opened) -> datetime:
-        """When the tree was signed: not before those who signed it say, nor before its end."""
-        times = [_instant(time) for time in opened.times.values() if time is not None]
+        """When the log signed the tree: not before it says so itself, nor before the tree's end.
+
+        Not when witnesses say they saw it. One that the log could not reach for a while cosigns an
+        old tree for whoever asks, and the log is accused of what it never signed.
+        """
+        own = (time for key, time in opened.times.items() if key.name == self.policy.origin)
+        times = [_instant(time) for time in own if time is not None]
         recorded = open_record(parse_entry(self.last).record).text("recorded_at")
         return max([*times, datetime.fromisoformat(recorded)])
 

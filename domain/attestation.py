@@ -19,6 +19,7 @@ from domain import refused
 from domain.directory import ADMINISTRATOR, CLOCK
 from domain.directory import CHAIN as DIRECTORY
 from domain.directory import FIELDS as CHANGES
+from domain.forms import is_printable
 from domain.lifecycle import EVENTS
 from domain.refusal import Refused
 
@@ -118,7 +119,7 @@ def _is_digest(value: object) -> bool:
 
 
 def _is_field(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _MAX_FIELD and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= _MAX_FIELD and is_printable(value)
 
 
 def _are_differences(value: object) -> bool:

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from domain.forms import is_printable
 from domain.instants import parse_instant
 from domain.refusal import Refused
 from domain.task import Priority, Role, Secrecy, parse_recurrence
@@ -246,7 +247,7 @@ def _is_digest(value: object) -> bool:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _MAX_ID and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= _MAX_ID and is_printable(value)
 
 
 def _reads(read: Callable[[Any], object], value: object) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from domain.directory import ADMINISTRATOR, SERVICE, Directory
+from domain.forms import is_printable
 from domain.instants import parse_instant
 from domain.refusal import Refused
 from domain.task import Role
@@ -66,7 +67,7 @@ def _is_instant(value: object) -> bool:
 
 def is_id(value: object) -> bool:
     """Whether it may stand for a person or an agency. The directory itself takes longer ones."""
-    return isinstance(value, str) and 0 < len(value) <= _MAX_ID and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= _MAX_ID and is_printable(value)
 
 
 def _is_number(value: object) -> bool:

@@ -67,7 +67,9 @@ def _from_no_page(request: Request) -> None:
     """Programs on this machine come in; pages of any site do not, under whatever name they have
     this machine's address.
     """
-    if "origin" in request.headers or request.url.hostname not in {LOOPBACK, "localhost"}:
+    # The header itself: where it is malformed, the request's URL falls back to our own address.
+    name = request.headers.get("host", LOOPBACK).partition(":")[0].lower()
+    if "origin" in request.headers or name not in {LOOPBACK, "localhost"}:
         raise HTTPException(HTTPStatus.FORBIDDEN)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from domain import authorities
 from domain.directory.values import REASONS, SERVICE, Period
-from domain.forms import is_base64, is_key_id
+from domain.forms import is_base64, is_key_id, is_printable
 from domain.instants import parse_instant
 from domain.refusal import Refused
 from domain.task import Role, Secrecy
@@ -22,14 +22,14 @@ _ID = re.compile(r"(?![. ])[^/\\]{1,120}(?<! )")
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable() and _ID.fullmatch(value) is not None
+    return isinstance(value, str) and is_printable(value) and _ID.fullmatch(value) is not None
 
 
 def _is_text(value: object) -> bool:
     """One line that says something: a name, the title of a post."""
     if not isinstance(value, str) or len(value) > _MAX_TEXT:
         return False
-    return value.isprintable() and bool(value.strip())
+    return is_printable(value) and bool(value.strip())
 
 
 def _is_instant(value: object) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from activities.recorder import Handed, Recorded
@@ -30,6 +31,7 @@ KEYS = {
     "p256": PrivateKey(ec.derive_private_key(12, ec.SECP256R1())),
     "ed25519": private_key(bytes(32)),
 }
+UNKNOWN_FEATURE = x509.UnrecognizedExtension(x509.TLSFeature.oid, bytes.fromhex("3003020163"))
 FOREIGN = ec.derive_private_key(6, ec.SECP256R1())
 WEAK = rsa.generate_private_key(65537, 1024)  # noqa: S505 - that is the point
 
@@ -416,3 +418,17 @@ def test_an_entry_of_another_form_is_refused(
     world: World, event: str, arguments: dict[str, Any], code: str
 ) -> None:
     assert refused(world, event, arguments) == code
+
+
+def test_a_certificate_that_cryptography_stumbles_over_stops_nobody(
+    world: World, tmp_path: Path
+) -> None:
+    """It raises a KeyError for a TLS feature that it does not know, when extensions are read."""
+    odd = Issuer.root("Odd", extra=[(UNKNOWN_FEATURE, False)])
+    trusted = {"authority": "odd", "certificate": text_of(odd.der)}
+    assert refused(world, "trust_authority", trusted) == "certificate_unreadable"
+    operator, rows = Operator(world, tmp_path), world.rows()
+    found = operator.verdict(
+        [*rows, changed_by_operator(operator, rows, "trust_authority", trusted)]
+    )
+    assert first(found)[:3] == (Check.COMMAND_SIGNATURE, "certificate_unreadable", "directory")

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,7 +25,9 @@ from audit.bundle import (
 from audit.checkpoint import parse_checkpoint
 from audit.chosen import _Work as Chosen
 from audit.chosen import verify_chosen
+from audit.commitment import Opening
 from audit.founding import Anchors
+from audit.heads import HeadProof
 from audit.malformed import Malformed
 from audit.note import parse_note
 from audit.offline import BundleReport, Order, verify_bundle
@@ -432,3 +435,43 @@ def test_entries_far_apart_are_looked_up_without_walking_through_all_of_them(
         chosen = Walked(opened.chosen())
         done = verify_chosen(share, opened, root, chosen, lambda _done, _of: None)
     assert (done.hashed, done.report.ok, walks) == (len(chosen), True, 1)
+
+
+@pytest.mark.parametrize("filling", [b"[[],[]", b"[{},{}", b'{"a":{},"b":{}'])
+@pytest.mark.parametrize("read", [parse_words, parse_head_proofs])
+def test_a_large_file_of_nothing_is_not_unfolded_in_memory(
+    read: Callable[[bytes], object], filling: bytes
+) -> None:
+    """64 MiB of empty lists fit into 64 KiB of a zip file, and took two gigabytes and a minute."""
+    opening, item = filling[:1], filling[1:].partition(b",")[0]
+    closing = b"]" if opening == b"[" else b"}"
+    data = opening + b",".join([item] * (4_000_000 // len(item))) + closing
+    tracemalloc.start()
+    try:
+        with pytest.raises(Malformed):
+            read(data)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_files_of_words_and_proofs_are_read_as_they_were_written() -> None:
+    words = {
+        f"{leaf:064x}": {
+            field: Opening(field, 'Tết "\\\n\x7f' * 1_000, bytes([leaf] * 32))
+            for field in ("title", "reason")
+        }
+        for leaf in range(100)
+    }
+    data = format_words(words)
+    assert len(data) > 2 << 20
+    assert parse_words(data) == words
+    hashes = tuple(bytes([number]) * 32 for number in range(20))
+    proofs = tuple(
+        HeadProof(f'T-{number} ệ"', number + 1, "0" * 64, number, hashes[: number % 20])
+        for number in range(3_000)
+    )
+    found = HeadProofs(2**53 - 1, proofs)
+    data = format_head_proofs(found)
+    assert len(data) > 1 << 20
+    assert parse_head_proofs(data) == found

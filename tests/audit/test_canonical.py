@@ -113,3 +113,11 @@ def test_nesting_at_the_very_edge_of_what_python_reads_is_refused_by_name() -> N
     for depth in range(sys.getrecursionlimit() + 10):
         with pytest.raises(Malformed):
             parse(b'{"a":' + b"[" * depth + b"]" * depth + b',"a":1}')
+
+
+def test_what_is_normal_does_not_hang_on_the_unicode_of_the_python_that_asks() -> None:
+    """Python 3.14 composes the second pair, which 3.11 does not know; the first came after 3.2."""
+    for text in ("\u1b05\u1b35", "\U000105d2\u0307"):
+        assert parse(canonical([text])) == [text]
+    with pytest.raises(Malformed, match="text_not_nfc"):
+        canonical("Te\u0302\u0301t")

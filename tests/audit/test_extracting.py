@@ -166,3 +166,14 @@ def test_it_deals_a_large_log_out_among_processes_that_come_from_the_file_too(
     assert [each.returncode for each in said] == [0, 0]
     assert said[0].stdout == said[1].stdout
     assert json.loads(said[0].stdout)["passed"]["command_signature"] == len(scribe.entries)
+
+
+def test_nothing_that_lies_beside_it_is_imported(trust: Path, tmp_path: Path) -> None:
+    """An auditor may save it into the folder that came from the one who is audited."""
+    folder = written(small_log().files(), tmp_path)
+    (folder / "verify.py").write_text(single_file(), encoding="utf-8")
+    for module in ("importlib", "json", "zipfile", "cryptography", "argparse", "audit"):
+        (folder / f"{module}.py").write_text("raise SystemExit(77)", encoding="utf-8")
+    for command in (["verify.py"], [str(folder / "verify.py")], ["-P", "verify.py"]):
+        found = run(*command, str(folder), "--trust", str(trust), cwd=folder)
+        assert (found.returncode, found.stderr) == (0, ""), command

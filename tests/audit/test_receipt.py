@@ -17,10 +17,11 @@ from audit.dsse import Envelope
 from audit.entry import Entry, format_entry, parse_entry
 from audit.keys import PublicKey
 from audit.malformed import Malformed
-from audit.note import ED25519, MLDSA44_BYTES
-from audit.policy import Policy
+from audit.note import ED25519, MLDSA44_BYTES, Note, format_note, parse_note
+from audit.policy import Policy, Witness
 from audit.proof import parse_proof
 from audit.receipt import GRACE, Answer, Kept, check_proof, look_up, read_receipt
+from audit.signers import Ed25519Cosigner
 from sequencing.exporting import export_log, export_tasks, open_source, prove_entry
 from tests.support.attacking import policy_of, signers_of, small_log, written
 from tests.support.attacking import published as published_files
@@ -155,6 +156,24 @@ def test_a_checkpoint_without_a_true_time_is_dated_by_its_newest_entry(
         lying = published_files([row.data for row in cut.world.rows()], signers_of(), time=1)
         folder = written(lying, tmp_path / "lying")
         assert asked(receipt, folder, cut.policy).kept is Kept.MISSING
+
+
+def test_a_fresh_cosignature_on_an_old_checkpoint_convicts_nobody(log: Published) -> None:
+    """Anybody may ask a witness for one, as long as it has not heard of a newer checkpoint."""
+    key = key_of("witness").unwrapped
+    assert isinstance(key, Ed25519PrivateKey)
+    witness = Ed25519Cosigner("witness.example", key)
+    policy = replace(
+        log.policy, witnesses=(Witness("witness", witness.verifier),), quorum="witness"
+    )
+    receipt = step(log.world)
+    later = int((log.world.now + timedelta(hours=1)).timestamp())
+    path = log.files.root / "checkpoint"
+    note = parse_note(path.read_bytes())
+    path.write_bytes(format_note(Note(note.text, (*note.lines, witness.sign(note.text, later)))))
+    answer = asked(receipt, log.files.root, policy)
+    assert answer.opened.times[witness.verifier] == later
+    assert answer.kept is Kept.NOT_YET
 
 
 def test_a_receipt_of_another_log_is_told_apart(log: Published, tmp_path: Path) -> None:

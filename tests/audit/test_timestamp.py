@@ -479,6 +479,13 @@ def test_a_certificate_that_is_not_for_stamping_only_is_unfit(extensions: Extens
     refused(replace(GOOD, signer=signer).token(), "timestamp_certificate_unfit")
 
 
+def test_a_certificate_that_cryptography_stumbles_over_is_malformed() -> None:
+    """It raises a KeyError for a TLS feature that it does not know, when extensions are read."""
+    feature = x509.UnrecognizedExtension(x509.TLSFeature.oid, bytes.fromhex("3003020163"))
+    signer = certify("TSA", key("p256", 2), ROOT, [*SIGNER, (feature, False)])
+    refused(replace(GOOD, signer=signer).token(), "timestamp_malformed")
+
+
 def test_a_certificate_that_may_sign_is_fit() -> None:
     usage = key_usage(signs=True)
     signer = certify("TSA", key("p256", 2), ROOT, [*SIGNER, (usage, True)])

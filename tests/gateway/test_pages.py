@@ -33,6 +33,9 @@ async def door(tmp_path: Path) -> AsyncIterator[tuple[World, httpx.AsyncClient]]
         {"origin": "http://evil.example:9999"},
         {"origin": "null"},
         {"host": "127.0.0.1.evil.example"},
+        {"host": "evil.example:99999999"},
+        {"host": "localhost/.evil.example"},
+        {"host": "["},
     ],
 )
 async def test_a_page_of_another_site_is_turned_away(
