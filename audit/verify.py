@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
@@ -34,6 +35,9 @@ from audit.saying import LANGUAGES, Speaker, language_of
 
 HOLDS, BROKEN, MISUSE = 0, 1, 2
 INTERRUPTED, BROKEN_PIPE = 130, 141
+MOST_FINDINGS = 10
+"""So many are told to people: the first is the one to look at, the rest are often its echo."""
+_UNREAD = "bundle_unreadable"
 _ENTRY_CHECKS = tuple(check for check in Check if check <= Check.RULES)
 
 
@@ -87,9 +91,9 @@ def lines(
     order: Order,
     say: Speaker,
     seconds: float,
-    tell: Callable[[Finding], str] = str,
+    tell: Callable[[Finding], str] | None = None,
 ) -> list[str]:
-    """The report for people. ``tell`` makes a sentence of a finding."""
+    """The report for people. ``tell`` makes a sentence of a finding; else its code stands there."""
     report = found.report
     text = []
     if found.checkpoint is not None:
@@ -127,10 +131,32 @@ def lines(
     for fork in found.forks:
         text += [say("fork"), say("fork_known"), fork.known.decode(), say("fork_found")]
         text.append(fork.found.decode())
-    text += [say("found", finding=tell(finding)) for finding in report.findings]
-    first = report.first
-    text.append(say("holds") if first is None else say("broken", finding=tell(first)))
-    return text
+    return text + _verdict(found, say, tell or partial(_told, say))
+
+
+def _verdict(found: BundleReport, say: Speaker, tell: Callable[[Finding], str]) -> list[str]:
+    """What was found, and in the last line what to hold of the log."""
+    findings = found.report.findings
+    if not findings:
+        return [say("holds")]
+    shown = findings[:MOST_FINDINGS] if len(findings) > 1 else ()
+    text = [say("found", finding=tell(finding)) for finding in shown]
+    if more := len(findings[MOST_FINDINGS:]):
+        text.append(say("more", count=more))
+    # A download that was cut off says nothing against the log.
+    code = "unread" if findings[0].code == _UNREAD else "broken"
+    return [*text, say(code, finding=tell(findings[0]))]
+
+
+def _told(say: Speaker, finding: Finding) -> str:
+    where, place = say("finding_log"), ""
+    if finding.chain:
+        if finding.index is not None:
+            place = say("finding_place", index=finding.index)
+        where = say("finding_entry", chain=finding.chain, seq=finding.seq, place=place)
+    detail = f": {finding.detail}" if finding.detail not in {"", finding.code} else ""
+    facts = {"check": int(finding.check), "code": finding.code, "where": where, "detail": detail}
+    return printable(say("finding", **facts))
 
 
 def as_document(found: BundleReport) -> dict[str, object]:
@@ -180,8 +206,11 @@ def _checks(found: BundleReport, order: Order) -> list[Check]:
 
 def _line(check: Check, found: BundleReport, say: Speaker) -> str:
     broken = any(finding.check is check for finding in found.report.findings)
-    passed = say("passed", count=found.report.passed.get(check, 0))
-    return f"{'✗' if broken else '✓'} {check.value:>2}  {say(f'check_{check.value}')}: {passed}"
+    count = found.report.passed.get(check, 0)
+    # What was never come to is not shown like what is in order.
+    mark = "✗" if broken else "✓" if count else "–"
+    passed = say("passed", count=count) if broken or count else say("nothing")
+    return f"{mark} {check.value:>2}  {say(f'check_{check.value}')}: {passed}"
 
 
 def _remarks(order: Order, say: Speaker) -> list[str]:
@@ -211,7 +240,7 @@ def _roots(path: Path) -> tuple[x509.Certificate, ...]:
 
 
 def _parser(say: Speaker) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="audit.verify", description=say("about"))
+    parser = argparse.ArgumentParser(description=say("about"))
     parser.add_argument("bundle", type=Path, help=say("help_bundle"))
     parser.add_argument("--trust", type=Path, required=True, help=say("help_trust"))
     parser.add_argument("--known", type=Path, action="append", default=[], help=say("help_known"))
