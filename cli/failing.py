@@ -73,11 +73,25 @@ def _what(session: "Session", name: str, error: TyperException) -> str:
         case _ if isinstance(error, BadParameter) and not hint:
             return error.message
         case _ if isinstance(error, BadParameter):
-            return texts("misuse_value", parameter=hint, reason=error.message)
+            reason = _range(session, parameter) or error.message
+            return texts("misuse_value", parameter=hint, reason=reason)
         case _ if error.message.startswith("No such command"):
             return texts("misuse_no_such_command", reason=error.message.split("'")[1])
         case _:
             return texts("misuse_other", reason=error.format_message())
+
+
+def _range(session: "Session", parameter: Any) -> str:  # noqa: ANN401 - likewise
+    """What a number must be. Typer says it in English only; empty for what is no number of its."""
+    descriptor = getattr(parameter, "type_descriptor", None)
+    if descriptor is None or descriptor.annotation is not int:
+        return ""
+    least, most = getattr(parameter, "min", None), getattr(parameter, "max", None)
+    if least is None:
+        return session.texts("misuse_number")
+    if most is None:
+        return session.texts("misuse_number_from", least=least)
+    return session.texts("misuse_number_between", least=least, most=most)
 
 
 def _hint(parameter: Any) -> str:  # noqa: ANN401 - Typer has no public name for its type

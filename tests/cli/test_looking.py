@@ -44,6 +44,31 @@ def test_a_task_is_shown_with_what_may_be_done_now(make_shell: Make) -> None:
     assert shown["texts"]["document_title"] == "Chỉ thị về sắp xếp trụ sở"
 
 
+def test_only_steps_that_have_something_to_be_about_are_offered(make_shell: Make) -> None:
+    shell = make_shell(MARCH)
+    task = shell.world.in_progress("D1-1")
+    about_requests = {"endorse", "decline", "grant-extension", "grant-withdrawal", "refuse"}
+    offered = set(shell.json("task", "show", "D1-1")["allowed"])
+    assert not offered & (about_requests | {"evaluate"})
+    asked = {"reason": "Chờ ý kiến", "due_on": "2026-07-15"}
+    task = shell.world.do(task, "ask_extension", asked, role="officer")
+    offered = set(shell.json("task", "show", "D1-1")["allowed"])
+    assert offered & about_requests == {"endorse", "decline"}
+    shell.world.do(task, "endorse", {"item": "extension"}, role="approver")
+    offered = set(shell.json("task", "show", "D1-1")["allowed"])
+    assert offered & about_requests == {"grant-extension", "refuse"}
+
+
+def test_the_list_says_how_many_there_are_and_that_more_were_left_out(make_shell: Make) -> None:
+    shell = make_shell(MARCH)
+    shell.world.assigned("D1-1")
+    shell.world.assigned("D1-2")
+    shell("task", "list", language="en")
+    assert shell.said.splitlines()[-1] == "2 tasks."
+    shell("task", "list", "--limit", "1", language="en")
+    assert shell.said.splitlines()[-1] == "1 task, and there are more: --limit shows them."
+
+
 def test_a_closed_task_offers_no_step_that_is_not_allowed(make_shell: Make) -> None:
     shell = make_shell(MARCH)
     withdrawn = shell.world.assigned("D1-1")

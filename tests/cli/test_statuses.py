@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,27 @@ def test_help_follows_the_language() -> None:
     english = dondoc("task", "confirm", "--help", LC_ALL="en_US.UTF-8").stdout
     assert "Usage: dondoc task confirm" in english
     assert "Confirm receipt of a task." in english
+
+
+def test_help_says_what_to_write_and_no_type_of_the_program() -> None:
+    for language in ("vi", "en"):
+        for words in (["task", "list"], ["audit", "verify"], ["audit", "redact"], ["import"]):
+            said = dondoc(*words, "--help", "--lang", language).stdout
+            assert not re.search(r"<(bool|str|int|path|list)|\{[A-Z]+\}|\[\[", said), words
+        listing = dondoc("task", "list", "--help", "--lang", language).stdout
+        assert "--limit N " in " ".join(listing.split())
+
+
+def test_a_number_out_of_range_is_told_in_the_language_of_the_reader(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for words, told in (
+        (["task", "list", "--limit", "0"], "phải là số nguyên từ 1 trở lên"),
+        (["task", "list", "--limit", "x"], "phải là số nguyên từ 1 trở lên"),
+        (["calendar", "check", "--year", "3000"], "phải là số nguyên từ 1970 đến 2200"),
+    ):
+        assert main([*words, "--lang", "vi"]) == status.MISUSE
+        assert told in capsys.readouterr().err
 
 
 def test_vietnamese_survives_a_locale_that_cannot_write_it(tmp_path: Path) -> None:
