@@ -187,7 +187,7 @@ def _show(
         next_text = f"{texts.clock(name)}, {texts.weekday(clock.due, session.zone)} {due}"
     session.out.line(
         texts(
-            "step_recorded",
+            "step_recorded" if record["from"] != record["to"] else "step_recorded_here",
             what=texts.name("event", event),
             task=task,
             state=texts.name("state", str(record["to"])),

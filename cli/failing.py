@@ -1,5 +1,6 @@
 """What went wrong, as a sentence and an exit status. No traceback for what can be expected."""
 
+import errno
 import os
 import sys
 import traceback
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from cli.session import Session
 
 _MISUSE = "misuse"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""A write that fails for these often names no file."""
 
 
 def report(session: "Session", error: BaseException) -> int:
@@ -38,6 +41,8 @@ def report(session: "Session", error: BaseException) -> int:
         case UnicodeEncodeError():
             # Bytes of the command line that are no UTF-8 reach Python as lone surrogates.
             session.out.error("text_with_surrogates", {})
+        case OSError() if error.errno in _NO_ROOM:
+            session.out.error("no_room", {"data": str(session.home.path)})
         case OSError() if error.filename is not None:
             facts = {"path": str(error.filename), "reason": error.strerror or str(error)}
             session.out.error("file_failed", facts)

@@ -12,6 +12,7 @@ from cli.session import Session
 from domain.authority import roles_of
 from domain.instants import parse_instant
 from domain.lifecycle import allowed
+from domain.refusal import Refused
 from domain.task import Role, State, Task
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def list_tasks(
             connection, states=states, agency=agency, overdue=overdue, limit=limit + 1
         )
         names = queries.agencies(connection)
+    if agency is not None and agency not in names:
+        raise Refused("unknown_agency", agency=agency[:80])
     # One more was asked for, to know whether that is all.
     is_cut, found = len(found) > limit, found[:limit]
     session.out.document([asdict(summary) for summary in found])

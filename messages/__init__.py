@@ -10,6 +10,7 @@ raises codes and facts, and only here do they become language, so an interface c
 without reading the rules.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ LANGUAGES = ("vi", "en")
 DEFAULT = "vi"
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 _ROOM = Path(__file__).parent
+_ISO_DAY = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -111,6 +113,11 @@ class Texts:
     def moment(self, instant: datetime, zone: ZoneInfo) -> str:
         """Local time with seconds, for what has happened; midnight begins a day here."""
         return f"{instant.astimezone(zone):%d/%m/%Y %H:%M:%S}"
+
+    def special_day(self, vietnamese: str, english: str) -> str:
+        """What the calendar calls a day. It writes other days as data does; people don't."""
+        name = english if self.language == "en" else vietnamese
+        return _ISO_DAY.sub(r"\3/\2/\1", name)
 
     def until(self, instant: datetime, zone: ZoneInfo) -> str:
         """The end of a period: with seconds, unless it is the end of a day."""

@@ -1,5 +1,6 @@
 """How the command ends, and what it loads before it begins."""
 
+import errno
 import json
 import os
 import re
@@ -84,6 +85,18 @@ def test_a_file_that_is_no_database_is_a_sentence(
     assert json.loads(capsys.readouterr().out)["refused"] == "database_failed"
 
 
+def test_a_full_disk_is_a_sentence_though_the_error_names_no_file(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("store.queries.list_tasks", full)
+    assert shell("task", "list", language="en") == status.REFUSED
+    assert "no room left on the disk" in shell.complained
+    assert "Traceback" not in shell.complained
+
+
 def test_an_error_of_ours_says_so(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_session: Session) -> None:
         raise ZeroDivisionError
@@ -126,6 +139,8 @@ def test_help_says_what_to_write_and_no_type_of_the_program() -> None:
             assert not re.search(r"<(bool|str|int|path|list)|\{[A-Z]+\}|\[\[", said), words
         listing = dondoc("task", "list", "--help", "--lang", language).stdout
         assert "--limit N " in " ".join(listing.split())
+    assert "task show [OPTIONS] ID" in dondoc("task", "show", "--help", "--lang", "en").stdout
+    assert "task show [TÙY CHỌN] MÃ" in dondoc("task", "show", "--help", "--lang", "vi").stdout
 
 
 def test_a_number_out_of_range_is_told_in_the_language_of_the_reader(
