@@ -55,6 +55,10 @@ class Importer(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 sys.meta_path.insert(0, Importer())
 
 if __name__ == "__main__":
+    if importlib.util.find_spec("cryptography") is None:
+        sys.stderr.write("Cần gói cryptography: / This needs the package cryptography: "
+                         "python -m pip install cryptography\\n")
+        sys.exit(2)
     from audit.verify import run
 
     run()

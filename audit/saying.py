@@ -15,11 +15,11 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "the trust file, got from elsewhere than the bundle",
     ),
     "help_known": (
-        "điểm kiểm đã biết từ trước; cây của nó phải là phần đầu của cây này (có thể lặp lại)",
+        "mốc kiểm tra đã biết từ trước; cây của nó phải là phần đầu của cây này (có thể lặp lại)",
         "a checkpoint known from before; its tree must begin this one (may be repeated)",
     ),
     "help_skip": (
-        "tin điểm kiểm: chỉ kiểm tra các mục đúng là của nó, không kiểm tra từng chữ ký",
+        "tin mốc kiểm tra: chỉ kiểm tra các mục đúng là của nó, không kiểm tra từng chữ ký",
         "trust the checkpoint: only check that the entries are its, not each signature",
     ),
     "help_roots": (
@@ -33,28 +33,29 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "help_processes": ("số tiến trình (mặc định: mọi lõi)", "processes (by default every core)"),
     "help_lang": ("ngôn ngữ", "language"),
     "help_json": ("kết quả dạng JSON", "the result as JSON"),
-    "check_1": ("hình thức", "form"),
-    "check_2": ("chữ ký của nhật ký", "record signature"),
-    "check_3": ("chữ ký của người ra lệnh", "command signature"),
-    "check_4": ("ràng buộc", "binding"),
-    "check_5": ("chuỗi", "chain"),
-    "check_6": ("mỗi lệnh một lần", "once"),
-    "check_7": ("lời văn", "openings"),
-    "check_8": ("quy tắc", "rules"),
-    "check_9": ("bảng hiển thị", "read model"),
-    "check_10": ("cây", "tree"),
-    "check_11": ("điểm kiểm", "checkpoint"),
-    "check_12": ("đầu chuỗi", "heads"),
+    "check_1": ("dạng của mục", "form of the entry"),
+    "check_2": ("chữ ký của nhật ký", "the log's signature"),
+    "check_3": ("chữ ký của người ra lệnh", "the giver's signature"),
+    "check_4": ("gắn kết giữa lệnh và bản ghi", "command and record belong together"),
+    "check_5": ("chuỗi liền mạch", "chain without gap"),
+    "check_6": ("mỗi lệnh chỉ ghi một lần", "each command once"),
+    "check_7": ("lời văn khớp với cam kết", "words fit their commitments"),
+    "check_8": ("đúng quy tắc", "by the rules"),
+    "check_9": ("bảng hiển thị khớp với nhật ký", "screens say what the log says"),
+    "check_10": ("các mục đúng là của cây", "entries are those of the tree"),
+    "check_11": ("mốc kiểm tra", "checkpoints"),
+    "check_12": ("đầu các chuỗi", "ends of the chains"),
     "passed": ("{count} đạt", "{count} passed"),
+    "nothing": ("chưa kiểm tra gì", "nothing was checked"),
     "tree": (
-        "Điểm kiểm: {size} mục, gốc {root}",
-        "Checkpoint: {size} entries, root {root}",
+        "Mốc kiểm tra: {size} mục, gốc {root}",
+        "Checkpoint: size {size}, root {root}",
     ),
-    "signed": ("  ký bởi {name}, {kind}{time}", "  signed by {name}, {kind}{time}"),
+    "signed": ("  {name} ký, {kind}{time}", "  signed by {name}, {kind}{time}"),
     "at": (" lúc {time} UTC", " at {time} UTC"),
     "chosen": (
-        "Gói gồm {count} mục của các nhiệm vụ được chọn, không phải cả nhật ký.",
-        "The bundle has {count} entries of chosen tasks, not the whole log.",
+        "Gói gồm các nhiệm vụ được chọn ({count} mục), không phải cả nhật ký.",
+        "The bundle has the histories of chosen tasks, not the whole log. Entries: {count}.",
     ),
     "whole": (
         "  Đầy đủ trong phạm vi {size} trên {of} mục của nhật ký, theo tuyên bố lúc {time} UTC.",
@@ -66,15 +67,15 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "figures": (
         "{entries} mục, {chains} chuỗi; {seconds} giây, {rate} mục/giây",
-        "{entries} entries, {chains} chains; {seconds} s, {rate} entries/s",
+        "Entries: {entries}, chains: {chains}; {seconds} s, {rate} entries/s",
     ),
     "words": (
         "Lời văn: {opened} khớp; {erased} không có trong gói, vì để ngoài hoặc đã xóa.",
-        "Words: {opened} fit; {erased} are not in the bundle, left out or erased.",
+        "Words: {opened} there and fitting; {erased} not in the bundle, left out or erased.",
     ),
     "disputed": (
         "{count} mục bị tranh chấp: khóa ký chúng đã bị thu hồi vì lộ.",
-        "{count} entries are disputed: the key that signed them was revoked as compromised.",
+        "Disputed entries: {count}. The key that signed them was revoked as compromised.",
     ),
     "disputed_entry": (
         "  mục {index}: {chain} số {seq}, khóa của {holder}",
@@ -82,24 +83,32 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "found": ("  {finding}", "  {finding}"),
     "fork": (
-        "BẰNG CHỨNG: hai điểm kiểm do nhật ký ký không thể cùng đúng.",
+        "BẰNG CHỨNG: hai mốc kiểm tra do nhật ký ký không thể cùng đúng.",
         "EVIDENCE: two checkpoints that the log signed and that can't both be true.",
     ),
     "fork_known": ("--- đã biết từ trước", "--- known from before"),
     "fork_found": ("--- trong gói", "--- in the bundle"),
-    "holds": ("Nhật ký đứng vững.", "The log holds."),
+    "holds": ("Nhật ký nguyên vẹn.", "The log is sound."),
+    "broken": ("Nhật ký KHÔNG nguyên vẹn: {finding}", "The log is NOT sound: {finding}"),
     "unread": (
-        "Chưa kiểm tra được gì, nên chưa nói gì về nhật ký: {finding}\nHãy lấy lại gói.",
-        "Nothing could be checked; of the log that says nothing: {finding}\nGet the bundle again.",
+        "KHÔNG kết luận được gì về nhật ký: {finding}",
+        "NOTHING is known of the log: {finding}",
     ),
-    "broken": ("Nhật ký KHÔNG đứng vững: {finding}", "The log does NOT hold: {finding}"),
+    "more": (
+        "  … và {count} phát hiện nữa (xem đủ bằng --json)",
+        "  … and {count} more (--json has them all)",
+    ),
+    "finding": ("bước {check}: {code}: {where}{detail}", "check {check}: {code}: {where}{detail}"),
+    "finding_entry": ("{chain} mục {seq}{place}", "{chain} entry {seq}{place}"),
+    "finding_place": (" (vị trí {index})", " (index {index})"),
+    "finding_log": ("cả nhật ký", "the log"),
     "progress": ("{done} / {of} mục, {percent} %", "{done} / {of} entries, {percent} %"),
     "skipped": (
         "Chữ ký của từng mục không được kiểm tra (--skip-signatures).",
         "The signatures of the entries were not checked (--skip-signatures).",
     ),
     "no_rules": (
-        "Quy tắc (bước 8) cần cả dondoc: dondoc audit verify.",
+        "Bước 8 (đúng quy tắc) cần cả dondoc: dondoc audit verify.",
         "The rules (check 8) need all of dondoc: dondoc audit verify.",
     ),
     "interrupted": ("Đã dừng.", "Stopped."),
@@ -117,7 +126,7 @@ class Speaker:
     def __init__(self, language: str) -> None:
         self._column = LANGUAGES.index(language)
 
-    def __call__(self, code: str, **facts: object) -> str:
+    def __call__(self, code: str, /, **facts: object) -> str:
         return _SENTENCES[code][self._column].format(**facts)
 
 

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
@@ -35,6 +36,8 @@ from audit.saying import LANGUAGES, Speaker, language_of
 
 HOLDS, BROKEN, MISUSE = 0, 1, 2
 INTERRUPTED, BROKEN_PIPE = 130, 141
+MOST_FINDINGS = 10
+"""So many are told to people: the first is the one to look at, the rest are often its echo."""
 _ENTRY_CHECKS = tuple(check for check in Check if check <= Check.RULES)
 
 
@@ -88,13 +91,13 @@ def lines(
     order: Order,
     say: Speaker,
     seconds: float,
-    tell: Callable[[Finding], str] = str,
+    tell: Callable[[Finding], str] | None = None,
 ) -> list[str]:
-    """The report for people. ``tell`` makes a sentence of a finding."""
-    report, first = found.report, found.report.first
-    if found.checkpoint is None and first is not None:
+    """The report for people. ``tell`` makes a sentence of a finding; else its code stands there."""
+    report, tell = found.report, tell or partial(_told, say)
+    if found.checkpoint is None and report.first is not None:
         # Of a file that came damaged, or is another, nobody must think that the log is to blame.
-        return [say("unread", finding=tell(first))]
+        return [say("unread", finding=tell(report.first))]
     text = []
     if found.checkpoint is not None:
         root = base64.b64encode(found.checkpoint.root).decode()
@@ -130,9 +133,31 @@ def lines(
     for fork in found.forks:
         text += [say("fork"), say("fork_known"), *_note_lines(fork.known), say("fork_found")]
         text += _note_lines(fork.found)
-    text += [say("found", finding=tell(finding)) for finding in report.findings]
-    text.append(say("holds") if first is None else say("broken", finding=tell(first)))
-    return text
+    return text + _verdict(report.findings, say, tell)
+
+
+def _verdict(
+    findings: Sequence[Finding], say: Speaker, tell: Callable[[Finding], str]
+) -> list[str]:
+    """What was found, and in the last line what to hold of the log."""
+    if not findings:
+        return [say("holds")]
+    shown = findings[:MOST_FINDINGS] if len(findings) > 1 else ()
+    text = [say("found", finding=tell(finding)) for finding in shown]
+    if more := len(findings[MOST_FINDINGS:]):
+        text.append(say("more", count=more))
+    return [*text, say("broken", finding=tell(findings[0]))]
+
+
+def _told(say: Speaker, finding: Finding) -> str:
+    where, place = say("finding_log"), ""
+    if finding.chain:
+        if finding.index is not None:
+            place = say("finding_place", index=finding.index)
+        where = say("finding_entry", chain=finding.chain, seq=finding.seq, place=place)
+    detail = f": {finding.detail}" if finding.detail not in {"", finding.code} else ""
+    facts = {"check": int(finding.check), "code": finding.code, "where": where, "detail": detail}
+    return printable(say("finding", **facts))
 
 
 def _extent(found: BundleReport, say: Speaker) -> list[str]:
@@ -203,12 +228,13 @@ def _checks(found: BundleReport, order: Order) -> list[Check]:
 def _line(check: Check, found: BundleReport, say: Speaker) -> str:
     broken = any(finding.check is check for finding in found.report.findings)
     passed = found.report.passed.get(check, 0)
-    name, figure = say(f"check_{check.value}"), say("passed", count=passed)
+    figure = say("passed", count=passed) if broken or passed else say("nothing")
+    name = say(f"check_{check.value}")
     return f"{mark(passed, broken=broken)} {check.value:>2}  {name}: {figure}"
 
 
 def mark(passed: int, *, broken: bool) -> str:
-    """Before the line of a check. What was checked of nothing has not passed."""
+    """Before the line of a check. What was never come to is not shown like what is in order."""
     if broken:
         return "✗"
     return "✓" if passed else "–"
@@ -241,7 +267,7 @@ def _roots(path: Path) -> tuple[x509.Certificate, ...]:
 
 
 def _parser(say: Speaker) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="audit.verify", description=say("about"))
+    parser = argparse.ArgumentParser(description=say("about"))
     parser.add_argument("bundle", type=Path, help=say("help_bundle"))
     parser.add_argument("--trust", type=Path, required=True, help=say("help_trust"))
     parser.add_argument("--known", type=Path, action="append", default=[], help=say("help_known"))

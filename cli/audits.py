@@ -35,7 +35,9 @@ def verify(  # noqa: PLR0913, PLR0917 - one for each option
         Path | None, typer.Option("--tsa-roots", metavar="FILE", help="opt_tsa_roots")
     ] = None,
     log_key: _LOG_KEY = None,
-    origin: Annotated[str | None, typer.Option("--origin", help="opt_origin")] = None,
+    origin: Annotated[
+        str | None, typer.Option("--origin", metavar="NAME", help="opt_origin")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="opt_quiet")] = False,  # noqa: FBT002 - a switch
 ) -> int:
     """Check every entry; status 1 when one is broken, and its name first."""
@@ -47,6 +49,7 @@ def verify(  # noqa: PLR0913, PLR0917 - one for each option
         raise typer.BadParameter(session.texts("misuse_needs_bundle"), param_hint="BUNDLE")
     from embedded.keyring import read_origin, read_public  # noqa: PLC0415 - not for --help
 
+    session.check_database()
     key = read_public(log_key or session.home.log_key)
     name = origin or read_origin(session.home)
     report, refusals, closed = _verified(session, name, key)
@@ -151,23 +154,27 @@ def _verified(session: Session, origin: str, log_key: "PublicKey") -> tuple["Rep
 
 def _show(session: Session, report: "Report", refusals: int, closed: int, *, quiet: bool) -> None:
     from audit.report import Check  # noqa: PLC0415 - not for --help
-    from audit.verify import mark  # noqa: PLC0415 - likewise
+    from audit.verify import MOST_FINDINGS, mark  # noqa: PLC0415 - likewise
 
     texts, line = session.texts, session.out.line
     if not quiet:
         for check in Check:
             broken = [f for f in report.findings if f.check is check]
-            unit = texts(_UNITS.get(check.name, "checked_entries"))
-            name, passed = texts.name("check", check.name.lower()), report.passed.get(check, 0)
-            style = "bold red" if broken else "green" if passed else ""
-            sign = mark(passed, broken=bool(broken))
-            line(f"{sign} {check.value:>2}  {name}: {passed} {unit}", style)
+            count, style = report.passed.get(check, 0), "bold red"
+            passed = texts(_UNITS.get(check.name, "checked_entries"), count=count)
+            if not broken:
+                style = "green" if count else "dim"
+                passed = passed if count else texts("checked_nothing")
+            name, sign = texts.name("check", check.name.lower()), mark(count, broken=bool(broken))
+            line(f"{sign} {check.value:>2}  {name}: {passed}", style)
         line(texts("verify_openings", opened=report.opened, erased=max(report.erased - closed, 0)))
         if closed:
             line(texts("verify_sealed", sealed=closed))
         line(texts("verify_refusals", refusals=refusals))
-        for finding in report.findings:
+        for finding in report.findings[:MOST_FINDINGS] if len(report.findings) > 1 else ():
             line(_finding(session, finding), "red")
+        if more := len(report.findings[MOST_FINDINGS:]):
+            line(texts("findings_more", more=more), "red")
     _show_disputed(session, report, quiet=quiet)
     if report.ok:
         line(texts("verify_ok", entries=report.entries, chains=report.chains), "bold green")
@@ -212,13 +219,17 @@ def _finding(session: Session, finding: "Finding") -> str:
         # Codes of the format and of the rules: `dondoc` says there what to do, here what happened.
         code = f"finding_in_{finding.check.name.lower()}"
     what = texts(code) if code in texts else finding.code
-    detail = f" ({finding.detail})" if finding.detail else ""
-    of_file = finding.code.startswith("bundle_")
-    where = texts("finding_where_bundle" if of_file else "finding_where_log")
     if finding.chain:
         leaf = finding.leaf[:12]
         where = texts("finding_where", chain=finding.chain, seq=finding.seq, leaf=leaf)
-    return printable(f"{where}: {what}{detail} [{finding.check.value} {finding.code}]")
+        what = f"{where}: {what}"
+    elif f"finding_{finding.code}" in texts or finding.code not in texts:
+        what = f"{texts('finding_where_log')}: {what}"
+    else:
+        # It is about a file, not about an entry: there the code's own sentence says more.
+        what = texts(finding.code)
+    detail = f" ({finding.detail})" if finding.detail not in {"", finding.code} else ""
+    return printable(f"{what}{detail} [{finding.check.value} {finding.code}]")
 
 
 def _document(origin: str, key: "PublicKey", report: "Report", closed: int) -> dict[str, Any]:

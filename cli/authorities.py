@@ -28,6 +28,9 @@ def list_authorities(session: Session) -> None:
     session.out.document(
         {"authorities": [_document(known, name) for name in sorted(known.trusted)]}
     )
+    if not known.trusted:
+        session.out.line(session.texts("no_authorities"))
+        return
     session.out.table(
         (
             "column_authority",

@@ -68,6 +68,6 @@ def _row(session: Session, row: SpecialDay) -> tuple[str, ...]:
         f"{texts.name('weekday', str(row.day.weekday()))} {row.day:%d/%m/%Y}",
         texts.name("special", row.kind),
         "✓" if settled else texts("unsettled"),
-        row.name_en if texts.language == "en" else row.name_vi,
+        texts.special_day(row.name_vi, row.name_en),
         row.source,
     )

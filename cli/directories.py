@@ -251,7 +251,8 @@ def _period_document(period: "Period", moment: datetime) -> dict[str, Any]:
 
 
 def _ends(session: Session, period: "Period") -> tuple[str, str]:
-    return _when(session, period.begins), _when(session, period.ends) if period.ends else "–"
+    until = session.texts.until(period.ends, session.zone) if period.ends else "–"
+    return _when(session, period.begins), until
 
 
 def _when(session: Session, moment: datetime) -> str:

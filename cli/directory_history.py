@@ -99,8 +99,8 @@ def _show(session: Session, entry: Mapping[str, Any]) -> None:
 def _told(session: Session, name: str, value: object) -> str:
     texts = session.texts
     if name in {"from", "until"}:
-        moment = texts.moment(parse_instant(str(value)), session.zone)
-        return texts(f"told_{name}", at=moment)
+        said = texts.moment if name == "from" else texts.until
+        return texts(f"told_{name}", at=said(parse_instant(str(value)), session.zone))
     if name == "clearance":
         return texts.name("secrecy", str(value))
     if name == "role":

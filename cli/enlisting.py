@@ -174,7 +174,8 @@ def _show(session: Session, found: "Difference") -> None:
         for name, events in _SUMMARY.items()
         if found.count(*events)
     ]
-    session.out.table(("column_change", "column_count"), rows)
+    if rows:
+        session.out.table(("column_change", "column_count"), rows)
 
 
 def _confirm(session: Session) -> None:

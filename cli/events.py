@@ -68,8 +68,12 @@ def _add(app: typer.Typer, session: Session, event: Event) -> None:
 def _parameters(session: Session, event: str) -> list[inspect.Parameter]:
     fields = [_option(session, name, field) for name, field in FIELDS[event].items()]
     who = session.texts("panel_who")
-    role = Annotated[str | None, typer.Option("--role", help="opt_role", rich_help_panel=who)]
-    agency = Annotated[str | None, typer.Option("--agency", help="opt_agency", rich_help_panel=who)]
+    role = Annotated[
+        str | None, typer.Option("--role", metavar="ROLE", help="opt_role", rich_help_panel=who)
+    ]
+    agency = Annotated[
+        str | None, typer.Option("--agency", metavar="ID", help="opt_agency", rich_help_panel=who)
+    ]
     absent = typer.Option("--for", metavar="PERSON", help="opt_for", rich_help_panel=who)
     behalf = Annotated[str | None, absent]
     receipt = Annotated[Path | None, typer.Option("--receipt", metavar="FILE", help="opt_receipt")]
@@ -145,8 +149,10 @@ def _perform(session: Session, event: str, options: Mapping[str, Any]) -> None:
     receipt = hand_in(session, submission)
     kept = options["receipt"] or _place(session, task.id, receipt)
     kept.write_bytes(receipt.data)
-    _show(session, task.id, event, person.id, receipt)
-    session.out.line(session.texts("receipt_kept", path=str(kept)), "dim")
+    _show(session, task.id, event, person.id, receipt, kept)
+    session.out.line(
+        session.texts("receipt_kept", path=str(kept), leaf=receipt.leaf[:_SHORT]), "dim"
+    )
 
 
 def _check_place(file: Path) -> None:
@@ -164,7 +170,9 @@ def _place(session: Session, task: str, receipt: "Receipt") -> Path:
     return folder / f"{task}-{receipt.record.predicate['seq']}.json"
 
 
-def _show(session: Session, task: str, event: str, person: str, receipt: "Receipt") -> None:
+def _show(
+    session: Session, task: str, event: str, person: str, receipt: "Receipt", kept: Path
+) -> None:
     from domain.instants import format_instant  # noqa: PLC0415 - see `_perform`
     from store import queries  # noqa: PLC0415 - likewise
 
@@ -179,12 +187,11 @@ def _show(session: Session, task: str, event: str, person: str, receipt: "Receip
         next_text = f"{texts.clock(name)}, {texts.weekday(clock.due, session.zone)} {due}"
     session.out.line(
         texts(
-            "step_recorded",
+            "step_recorded" if record["from"] != record["to"] else "step_recorded_here",
             what=texts.name("event", event),
             task=task,
             state=texts.name("state", str(record["to"])),
             deadline=next_text,
-            leaf=receipt.leaf[:_SHORT],
         )
     )
     deadline = {"clock": nearest[0], "due": format_instant(nearest[1].due)} if nearest else None
@@ -198,6 +205,7 @@ def _show(session: Session, task: str, event: str, person: str, receipt: "Receip
             "seq": record["seq"],
             "received_at": record["received_at"],
             "leaf": receipt.leaf,
+            "receipt": str(kept),
             "next_deadline": deadline,
         }
     )

@@ -51,7 +51,7 @@ def list_files(session: Session) -> None:
         [
             (
                 kept.digest,
-                f"{kept.size:,}",
+                str(kept.size),
                 session.texts.instant(kept.since, session.zone),
                 ", ".join(f"{n.task}/{n.seq}" for n in named.get(kept.digest, [])),
             )

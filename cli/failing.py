@@ -1,5 +1,6 @@
 """What went wrong, as a sentence and an exit status. No traceback for what can be expected."""
 
+import errno
 import os
 import sys
 import traceback
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from cli.session import Session
 
 _MISUSE = "misuse"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""A write that fails for these often names no file."""
 
 
 def report(session: "Session", error: BaseException) -> int:
@@ -38,6 +41,8 @@ def report(session: "Session", error: BaseException) -> int:
         case UnicodeEncodeError():
             # Bytes of the command line that are no UTF-8 reach Python as lone surrogates.
             session.out.error("text_with_surrogates", {})
+        case OSError() if error.errno in _NO_ROOM:
+            session.out.error("no_room", {"data": str(session.home.path)})
         case OSError() if error.filename is not None:
             facts = {"path": str(error.filename), "reason": error.strerror or str(error)}
             session.out.error("file_failed", facts)
@@ -73,11 +78,25 @@ def _what(session: "Session", name: str, error: TyperException) -> str:
         case _ if isinstance(error, BadParameter) and not hint:
             return error.message
         case _ if isinstance(error, BadParameter):
-            return texts("misuse_value", parameter=hint, reason=error.message)
+            reason = _range(session, parameter) or error.message
+            return texts("misuse_value", parameter=hint, reason=reason)
         case _ if error.message.startswith("No such command"):
             return texts("misuse_no_such_command", reason=error.message.split("'")[1])
         case _:
             return texts("misuse_other", reason=error.format_message())
+
+
+def _range(session: "Session", parameter: Any) -> str:  # noqa: ANN401 - likewise
+    """What a number must be. Typer says it in English only; empty for what is no number of its."""
+    descriptor = getattr(parameter, "type_descriptor", None)
+    if descriptor is None or descriptor.annotation is not int:
+        return ""
+    least, most = getattr(parameter, "min", None), getattr(parameter, "max", None)
+    if least is None:
+        return session.texts("misuse_number")
+    if most is None:
+        return session.texts("misuse_number_from", least=least)
+    return session.texts("misuse_number_between", least=least, most=most)
 
 
 def _hint(parameter: Any) -> str:  # noqa: ANN401 - Typer has no public name for its type

@@ -31,7 +31,9 @@ _TRUST = Annotated[Path | None, typer.Option("--trust", metavar="FILE", help="op
 def export(
     session: Session,
     out: Annotated[Path, typer.Argument(metavar="FILE", help="opt_out")],
-    task: Annotated[list[str] | None, typer.Option("--task", help="opt_export_task")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", metavar="ID", help="opt_export_task")
+    ] = None,
     words: Annotated[bool, typer.Option("--words", help="opt_words")] = False,  # noqa: FBT002 - a switch
     protected_words: Annotated[  # noqa: FBT002 - a switch
         bool, typer.Option("--protected-words", help="opt_protected_words")
@@ -159,11 +161,19 @@ def receipt(
     ] = None,
 ) -> int:
     """Whether what a receipt promises was kept; status 1 when it was not, or not yet."""
-    from embedded.keyring import read_public  # noqa: PLC0415 - not for --help
+    from audit.entry import parse_entry  # noqa: PLC0415 - not for --help
+    from embedded.keyring import read_public  # noqa: PLC0415 - likewise
 
     if proof is not None and bundle is not None:
         raise typer.BadParameter(session.texts("misuse_proof_or_bundle"), param_hint="--proof")
     data = file.read_bytes()
+    try:
+        parse_entry(data)
+    except Malformed as error:
+        cause = session.texts(error.code)
+        said = session.texts("receipt_unreadable", path=str(file), cause=cause)
+        session.out.error(error.code, {"detail": error.detail}, said)
+        return status.REFUSED
     if proof is not None:
         held, answer = _by_proof(session, data, proof, trust)
     else:

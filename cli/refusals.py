@@ -57,7 +57,11 @@ def refusals(
     for entry in found:
         _show(session, entry)
     own = sum(entry["kind"] == REFUSED for entry in found)
-    session.out.line(session.texts("refusals_figures", own=own, summed=total - own), "bold")
+    session.out.line(
+        session.texts("refusals_figures" if total else "refusals_none", own=own), "bold"
+    )
+    if summed := total - own:
+        session.out.line(session.texts("refusals_counted", summed=summed), "bold")
 
 
 def _stated(rows: Iterable["Row"]) -> Iterator[dict[str, Any]]:
@@ -96,7 +100,9 @@ def _sentence(texts: Texts, entry: Mapping[str, Any]) -> str:
     """Why, in a sentence. What to do next was for its giver."""
     if entry["kind"] == SUMMED:
         return texts("refusals_sum", total=entry["total"])
-    template = texts.template(entry["code"]).partition(". ")[0].rstrip(".")
+    # Where the sentence of its day lives by facts that the log does not keep, there is another one.
+    template = texts.template(f"past_{entry['code']}")
+    template = template or texts.template(entry["code"]).partition(". ")[0].rstrip(".")
     known = {
         "agency": entry["agency"],
         "event": (entry["event"] or "").replace("_", "-"),

@@ -8,6 +8,7 @@ codes, which are looked up here, once the language is known:
 
 import copy
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -28,6 +29,7 @@ DATA = Annotated[
 ]
 LANG = Annotated[str | None, typer.Option("--lang", help="opt_lang", metavar="|".join(LANGUAGES))]
 JSON = Annotated[bool, typer.Option("--json", help="opt_json")]
+_WORD = re.compile(r"[A-Z]{2,}")
 _COMMON = {"data_": DATA, "lang_": LANG, "json_": JSON}
 
 
@@ -149,6 +151,13 @@ def _described(extra: object, name: str, session: Session) -> object:
     info = copy.copy(extra)
     if info.help is not None and info.help in session.texts:
         info.help = session.texts(info.help)
+    if info.metavar is not None:
+        info.metavar = _WORD.sub(lambda word: _value_name(word[0], session), info.metavar)
     if name in _COMMON:
         info.rich_help_panel = session.texts("panel_common")
     return info
+
+
+def _value_name(word: str, session: Session) -> str:
+    """What stands for a value in the reader's language: FILE, TỆP."""
+    return session.texts.template(f"metavar_{word.lower()}") or word

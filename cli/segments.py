@@ -33,9 +33,7 @@ def _day(texts: Texts, local: datetime) -> str:
 
 def _what(texts: Texts, segment: Segment, *, backwards: bool) -> str:
     special = segment.special
-    name = "" if special is None else special.name_vi
-    if special is not None and texts.language == "en":
-        name = special.name_en
+    name = "" if special is None else texts.special_day(special.name_vi, special.name_en)
     source = f" [{special.source}]" if special is not None else ""
     if segment.counted:
         counted = texts("segment_counted", length=_length(texts, segment.counted))

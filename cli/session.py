@@ -77,6 +77,10 @@ class Session:
             self._engine = open_engine(url)
         return self._engine
 
+    def check_database(self) -> None:
+        """Raise Refused when there is none: then nothing that belongs to it is missing either."""
+        _ = self.engine
+
     @contextmanager
     def reading(self) -> Iterator["Connection"]:
         """One consistent look at the database, though others write meanwhile."""

@@ -12,6 +12,7 @@ from cli.session import Session
 from domain.authority import roles_of
 from domain.instants import parse_instant
 from domain.lifecycle import allowed
+from domain.refusal import Refused
 from domain.task import Role, State, Task
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ _LEFT_OUT = frozenset({"column_agency", "column_left"})
 
 def list_tasks(
     session: Session,
-    state: Annotated[list[str] | None, typer.Option("--state", help="opt_state")] = None,
-    agency: Annotated[str | None, typer.Option("--agency", help="opt_lead")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", metavar="STATE", help="opt_state")
+    ] = None,
+    agency: Annotated[str | None, typer.Option("--agency", metavar="ID", help="opt_lead")] = None,
     overdue: Annotated[bool, typer.Option("--overdue", help="opt_overdue")] = False,  # noqa: FBT002 - a switch
     limit: Annotated[int, typer.Option("--limit", min=1, help="opt_limit")] = 100,
 ) -> None:
@@ -35,9 +38,13 @@ def list_tasks(
     states = [check_choice(session, each, tuple(State), "--state") for each in state or []]
     with session.reading() as connection:
         found = queries.list_tasks(
-            connection, states=states, agency=agency, overdue=overdue, limit=limit
+            connection, states=states, agency=agency, overdue=overdue, limit=limit + 1
         )
         names = queries.agencies(connection)
+    if agency is not None and agency not in names:
+        raise Refused("unknown_agency", agency=agency[:80])
+    # One more was asked for, to know whether that is all.
+    is_cut, found = len(found) > limit, found[:limit]
     session.out.document([asdict(summary) for summary in found])
     if not found:
         session.out.line(session.texts("no_tasks_found"))
@@ -47,6 +54,7 @@ def list_tasks(
     rows = [_row(session, each, names, session.now) for each in found]
     columns = [c for c in rows[0] if not (session.out.is_narrow and c in _LEFT_OUT)]
     session.out.table(columns, [[row[column] for column in columns] for row in rows])
+    session.out.line(session.texts("tasks_cut" if is_cut else "tasks_found", tasks=len(found)))
 
 
 def show(session: Session, task: TaskId, as_: ReadAs = None) -> None:
@@ -102,8 +110,24 @@ def _agency(session: Session, names: dict[str, tuple[str, str]], agency: str) ->
 
 def _steps(task: Task) -> list[str]:
     """The steps that a person may take now, as commands."""
-    legal = allowed(task.state)
-    return [n.replace("_", "-") for n in legal if roles_of(n) != {Role.CLOCK}]
+    legal = [name for name in allowed(task.state) if roles_of(name) != {Role.CLOCK}]
+    return [name.replace("_", "-") for name in legal if _has_object(task, name)]
+
+
+def _has_object(task: Task, event: str) -> bool:
+    """Whether there is something that this step could be about: a request, an update."""
+    waiting = {name for name, item in task.pending.items() if not item.endorsed} - {"result"}
+    endorsed = {name for name, item in task.pending.items() if item.endorsed}
+    match event:
+        case "endorse" | "decline":
+            return bool(waiting)
+        case "grant_extension" | "grant_withdrawal":
+            return event.removeprefix("grant_") in endorsed
+        case "refuse":
+            return bool(endorsed & {"extension", "withdrawal"})
+        case "evaluate":
+            return any(name.startswith("evaluate") for name in (*task.clocks, *task.missed))
+    return True
 
 
 def _show(

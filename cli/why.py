@@ -21,7 +21,7 @@ _STYLES = {"running": "bold", "missed": "bold red"}
 def why(
     session: Session,
     task: TaskId,
-    clock: Annotated[str | None, typer.Option("--clock", help="opt_clock")] = None,
+    clock: Annotated[str | None, typer.Option("--clock", metavar="NAME", help="opt_clock")] = None,
 ) -> int:
     """Status 1 when a recorded deadline is not the one that the rules give."""
     from cli.deadlines import all_deadlines, checked  # noqa: PLC0415 - not for --help

@@ -30,6 +30,7 @@ _MOST_ENTRIES = 8
 _FRAME = 9
 # From these widths on there is room for the names of agencies, and for titles.
 _WIDE, _WIDER = 100, 130
+_WIDEST_PERSON = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class View:
 
     counts: dict[str, int]
     deadlines: Sequence[Summary]
+    running: int
     entries: Sequence[Line]
     agencies: dict[str, tuple[str, str]]
 
@@ -59,6 +61,7 @@ def read(engine: Engine) -> View:
         return View(
             queries.counts(connection),
             [task for task in upcoming if task.next_due],
+            queries.running_deadlines(connection),
             [_line(data) for data in queries.last_entries(connection, _MOST_ENTRIES)],
             queries.agencies(connection),
         )
@@ -91,7 +94,7 @@ def render(view: View, frame: Frame, now: datetime) -> RenderableType:
     return Group(
         heading,
         _counts(view, texts),
-        Panel(_deadlines(view, frame, now), title=texts("board_deadlines"), title_align="left"),
+        Panel(_deadlines(view, frame, now), title=_heading(view, frame), title_align="left"),
         Panel(_entries(view, frame), title=texts("board_entries"), title_align="left"),
         Text(texts("board_stop"), style="dim"),
     )
@@ -107,6 +110,14 @@ def _counts(view: View, texts: Texts) -> Text:
     return line.append(f"{texts('board_overdue')} {overdue}", "bold red" if overdue else "dim")
 
 
+def _heading(view: View, frame: Frame) -> str:
+    """What the deadlines are, and how many of them there is room for."""
+    texts, shown = frame.texts, min(frame.deadlines, len(view.deadlines))
+    if shown == view.running:
+        return texts("board_deadlines")
+    return f"{texts('board_deadlines')} ({texts('board_some', shown=shown, all=view.running)})"
+
+
 def _deadlines(view: View, frame: Frame, now: datetime) -> RenderableType:
     texts = frame.texts
     if not view.deadlines:
@@ -114,9 +125,9 @@ def _deadlines(view: View, frame: Frame, now: datetime) -> RenderableType:
     table = Table(box=None, expand=True, pad_edge=False)
     for name in ("due", "left", "clock", "task"):
         table.add_column(texts(f"board_{name}"), no_wrap=True)
-    for name, room in (("agency", _WIDE), ("title", _WIDER)):
+    for name, room, ratio in (("agency", _WIDE, 2), ("title", _WIDER, 3)):
         if frame.width >= room:
-            table.add_column(texts(f"board_{name}"), no_wrap=True, overflow="ellipsis", ratio=1)
+            table.add_column(texts(f"board_{name}"), no_wrap=True, overflow="ellipsis", ratio=ratio)
     for task in view.deadlines[: frame.deadlines]:
         cells = _deadline(task, view, frame, now)[: len(table.columns)]
         table.add_row(*map(_cell, cells), style=_style(task, now))
@@ -146,11 +157,17 @@ def _style(task: Summary, now: datetime) -> str:
 
 def _entries(view: View, frame: Frame) -> Table:
     table = Table(box=None, show_header=False, expand=True, pad_edge=False)
-    for _ in range(4):
-        table.add_column(no_wrap=True, overflow="ellipsis")
+    # What was done comes last and takes what room is left: an id cut short names nothing.
+    for most in (None, None, _WIDEST_PERSON):
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=most)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for line in view.entries[: frame.entries]:
-        at = f"{line.at.astimezone(frame.zone):%d/%m %H:%M:%S}"
-        cells = at, frame.texts.name("event", line.event), line.chain, line.person
+        cells = (
+            f"{line.at.astimezone(frame.zone):%d/%m %H:%M:%S}",
+            frame.texts.name("chain", line.chain),
+            frame.texts.name("signer", line.person),
+            frame.texts.name("event", line.event),
+        )
         table.add_row(*map(_cell, cells))
     return table
 

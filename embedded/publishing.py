@@ -56,7 +56,9 @@ def read_policy(path: Path) -> Policy:
     except FileNotFoundError as error:
         raise Refused("policy_missing", path=str(path)) from error
     except Malformed as error:
-        raise Refused("policy_malformed", path=str(path), detail=str(error)) from error
+        raise Refused(
+            "policy_malformed", path=str(path), cause=error.code, detail=error.detail
+        ) from error
 
 
 def own_policy(home: Home, connection: Connection, size: int | None = None) -> Policy:

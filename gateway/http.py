@@ -95,11 +95,14 @@ class _Server(uvicorn.Server):
 async def serving(app: FastAPI, port: int) -> AsyncIterator[int]:
     """Serve on loopback while the context lasts; yields the port (0 asks for any free one).
 
-    Raises OSError when the port is taken.
+    Raises Refused when the port is taken: two services that start at once find the same one free.
     """
     config = uvicorn.Config(app, host=LOOPBACK, port=port, log_level="warning", access_log=False)
     server = _Server(config)
-    listener = socket.create_server((LOOPBACK, port))
+    try:
+        listener = socket.create_server((LOOPBACK, port))
+    except OSError as error:
+        raise Refused("port_in_use", port=port) from error
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield listener.getsockname()[1]

@@ -4,21 +4,26 @@ A text is one line of ``messages/vi/*.toml`` and of the same file under ``messag
 
     wrong_state = "Nhiệm vụ đang ở trạng thái “{state}” …"
 
-Keys are flat; ``{name}`` is filled with a fact of that name. The core raises codes and facts, and
-only here do they become language, so an interface can be translated without reading the rules.
+Keys are flat; ``{name}`` is filled with a fact of that name. Where a language has a singular, a
+count brings its word along: ``{entries:entry|entries}`` gives "1 entry" and "2 entries". The core
+raises codes and facts, and only here do they become language, so an interface can be translated
+without reading the rules.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from string import Formatter
 from zoneinfo import ZoneInfo
 
 LANGUAGES = ("vi", "en")
 DEFAULT = "vi"
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 _ROOM = Path(__file__).parent
+_ISO_DAY = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -36,6 +41,20 @@ def language_of(argv: Sequence[str], environ: Mapping[str, str]) -> str:
             return asked
     locale = next((environ[name] for name in _VARIABLES if environ.get(name)), "")
     return "en" if locale.lower().startswith("en") else DEFAULT
+
+
+class _Counting(Formatter):
+    """Fills sentences in; behind a count stands the word for one or that for many."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        one, bar, many = format_spec.partition("|")
+        if not bar:
+            return str(super().format_field(value, format_spec))
+        # Facts of a refusal come as text.
+        return f"{value} {one if str(value) == '1' else many}"
+
+
+_FILL = _Counting()
 
 
 @lru_cache
@@ -63,7 +82,7 @@ class Texts:
         template = self._texts.get(code)
         if template is not None:
             try:
-                return template.format_map(facts)
+                return _FILL.vformat(template, (), facts)
             except (KeyError, IndexError, ValueError, AttributeError):
                 pass
         shown = ", ".join(f"{name}={value}" for name, value in facts.items())
@@ -94,6 +113,17 @@ class Texts:
     def moment(self, instant: datetime, zone: ZoneInfo) -> str:
         """Local time with seconds, for what has happened; midnight begins a day here."""
         return f"{instant.astimezone(zone):%d/%m/%Y %H:%M:%S}"
+
+    def special_day(self, vietnamese: str, english: str) -> str:
+        """What the calendar calls a day. It writes other days as data does; people don't."""
+        name = english if self.language == "en" else vietnamese
+        return _ISO_DAY.sub(r"\3/\2/\1", name)
+
+    def until(self, instant: datetime, zone: ZoneInfo) -> str:
+        """The end of a period: with seconds, unless it is the end of a day."""
+        local = instant.astimezone(zone)
+        is_midnight = (local.hour, local.minute, local.second) == (0, 0, 0)
+        return self.instant(instant, zone) if is_midnight else self.moment(instant, zone)
 
     def weekday(self, instant: datetime, zone: ZoneInfo) -> str:
         """The weekday that `instant` shows."""

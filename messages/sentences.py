@@ -37,18 +37,21 @@ def placeholders(template: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)
 
 
-def _readable(texts: Texts, name: str, value: object) -> str:
+def _readable(texts: Texts, name: str, value: object) -> str:  # noqa: PLR0911 - one for each kind of fact
     text = str(value)
-    if name == "allowed":
-        return _events(texts, text)
-    if name == "event":
-        return text.replace("_", "-")
-    if name == "clock":
-        return texts.clock(text)
-    if name == "row":
-        return texts("row_number", row=text)
-    if name in _NAMED:
-        return texts.name(_NAMED[name], text)
+    match name:
+        case "allowed":
+            return _events(texts, text)
+        case "cause":
+            return texts(text)
+        case "clock":
+            return texts.clock(text)
+        case "event":
+            return text.replace("_", "-")
+        case "row":
+            return texts("row_number", row=text)
+        case _ if name in _NAMED:
+            return texts.name(_NAMED[name], text)
     return _day(text)
 
 

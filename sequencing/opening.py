@@ -139,7 +139,7 @@ def _published(files: TreeFiles, note: bytes, origin: str, keys: list[VerifierKe
 
 def _unreadable(files: TreeFiles, error: Malformed) -> Refused:
     path = str(files.root / CHECKPOINT)
-    return Refused("checkpoint_unreadable", path=path, detail=str(error))
+    return Refused("checkpoint_unreadable", path=path, cause=error.code, detail=str(error))
 
 
 def _read_edge(

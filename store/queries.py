@@ -84,6 +84,12 @@ def counts(connection: Connection) -> dict[str, int]:
     return counted | {"overdue": connection.scalar(overdue) or 0}
 
 
+def running_deadlines(connection: Connection) -> int:
+    """How many tasks have a deadline ahead."""
+    query = select(func.count()).select_from(schema.task).where(_T.next_due.is_not(None))
+    return connection.scalar(query) or 0
+
+
 def agencies(connection: Connection) -> dict[str, tuple[str, str]]:
     """Vietnamese and English name by agency id."""
     rows = connection.execute(

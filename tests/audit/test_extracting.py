@@ -15,7 +15,7 @@ from audit.trust_file import format_policy
 from tests.support.attacking import Scribe, policy_of, small_log, written, zipped
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_LINES = 6_750
+MOST_LINES = 6_800
 
 # Stands before the file's own text, so in each of its processes: whatever is not of the file
 # itself, of the standard library or of cryptography can't be imported.
@@ -122,7 +122,7 @@ def test_it_finds_a_good_bundle_good_and_says_the_same(
     one, other = both(single, str(bundle), "--trust", str(trust), "--lang", language)
     assert one == other
     assert one[0] == 0
-    assert ("The log holds." if language == "en" else "Nhật ký đứng vững.") in one[1]
+    assert ("The log is sound." if language == "en" else "Nhật ký nguyên vẹn.") in one[1]
 
 
 def test_it_finds_a_bad_bundle_bad_and_says_the_same(

@@ -13,7 +13,7 @@ import pytest
 from audit.note import Line, Note, format_note, parse_note
 from audit.saying import LANGUAGES, Speaker, codes, language_of
 from audit.trust_file import format_policy
-from audit.verify import BROKEN, BROKEN_PIPE, HOLDS, MISUSE, main
+from audit.verify import BROKEN, BROKEN_PIPE, HOLDS, MISUSE, MOST_FINDINGS, main
 from tests.support.attacking import (
     Files,
     Scribe,
@@ -58,13 +58,34 @@ def test_a_log_that_holds_is_0_with_each_check_and_what_was_not_checked(verify: 
     status, said, complained = verify(scribe.files())
     assert (status, complained) == (HOLDS, "")
     lines = said.splitlines()
-    assert lines[0].startswith(f"Checkpoint: {len(scribe.entries)} entries")
+    assert lines[0].startswith(f"Checkpoint: size {len(scribe.entries)},")
     assert [line[2:4].strip() for line in lines if line.startswith("✓")] == [
         "11", "10", "1", "2", "3", "4", "5", "6", "7", "12",
     ]  # fmt: skip
     assert any("check 8" in line for line in lines)
-    assert "Words: 2 fit; 0 are not in the bundle" in said
-    assert lines[-1] == "The log holds."
+    assert "Words: 2 there and fitting; 0 not in the bundle" in said
+    assert lines[-1] == "The log is sound."
+
+
+def test_what_was_never_come_to_is_not_marked_as_in_order(verify: Say) -> None:
+    scribe = small_log()
+    scribe.entries[0], scribe.entries[1] = scribe.entries[1], scribe.entries[0]
+    _, said, _ = verify(scribe.files())
+    marks = {line[2:4].strip(): line for line in said.splitlines() if line[:1] in {"✓", "✗", "–"}}
+    for line in marks.values():
+        assert line.startswith("–") == line.endswith("nothing was checked")
+        assert not (line.startswith("✓") and line.endswith(": 0 passed"))
+    assert any(line.startswith("–") for line in marks.values())
+
+
+def test_a_flood_of_findings_is_cut_for_people_only(verify: Say) -> None:
+    scribe = small_log()
+    entries = scribe.entries[1:]
+    scribe.entries[:] = entries
+    found = json.loads(verify(scribe.files(), "--json")[1])["findings"]
+    _, said, _ = verify(scribe.files())
+    told = [line for line in said.splitlines() if line.startswith("  check ")]
+    assert len(told) == min(len(found), MOST_FINDINGS)
 
 
 def test_whoever_trusts_the_checkpoint_may_skip_the_signatures(verify: Say) -> None:
@@ -98,7 +119,7 @@ def test_a_log_that_does_not_hold_is_1_and_the_finding_is_the_last_line(verify: 
     scribe.entries[5], scribe.entries[6] = scribe.entries[6], scribe.entries[5]
     status, said, _ = verify(scribe.files())
     assert status == BROKEN
-    assert said.splitlines()[-1].startswith("The log does NOT hold: check")
+    assert said.splitlines()[-1].startswith("The log is NOT sound: check")
     assert "✗" in said
     status, vietnamese, _ = verify(scribe.files(), "--lang", "vi")
     assert status == BROKEN
@@ -210,11 +231,11 @@ def test_a_bundle_that_is_none_is_1_not_a_traceback(verify: Say, tmp_path: Path)
         junk.write_bytes(content)
         status, said, _ = verify(junk)
         assert (status, "bundle_unreadable" in said) == (BROKEN, True)
-        assert "Nothing could be checked" in said
-        assert "does NOT hold" not in said
+        assert "NOTHING is known of the log" in said
+        assert "NOT sound" not in said
     (tmp_path / "empty").mkdir()
     status, said, _ = verify(tmp_path / "empty")
-    assert (status, "Get the bundle again" in said) == (BROKEN, True)
+    assert (status, "NOTHING is known" in said) == (BROKEN, True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["bundle"], ["b", "--trust"], ["b", "--nonsense"]])
@@ -258,7 +279,7 @@ def test_it_speaks_whatever_the_locale_can_write(trust: Path, tmp_path: Path) ->
         cwd=ROOT, env={"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == HOLDS
-    assert "Nhật ký đứng vững." in done.stdout.decode()
+    assert "Nhật ký nguyên vẹn." in done.stdout.decode()
 
 
 def test_a_bar_is_drawn_on_a_terminal_and_wiped_away_in_the_end(
@@ -283,8 +304,9 @@ def test_a_bar_is_drawn_on_a_terminal_and_wiped_away_in_the_end(
 
 
 _FACTS = """
-authority chain chains count done entries erased finding holder index kind name of opened path
-percent rate reason root seconds seq size time
+authority chain chains check code count detail done entries erased finding holder index kind name of
+opened path place
+percent rate reason root seconds seq size time where
 """
 
 

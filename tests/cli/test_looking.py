@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import text
 
+from cli import status
 from cli.main import main
 from store.engine import writing
 from tests.cli.shell import Make, Shell
@@ -42,6 +43,33 @@ def test_a_task_is_shown_with_what_may_be_done_now(make_shell: Make) -> None:
     assert "confirm" in shown["allowed"]
     assert "lapse" not in shown["allowed"]
     assert shown["texts"]["document_title"] == "Chỉ thị về sắp xếp trụ sở"
+
+
+def test_only_steps_that_have_something_to_be_about_are_offered(make_shell: Make) -> None:
+    shell = make_shell(MARCH)
+    task = shell.world.in_progress("D1-1")
+    about_requests = {"endorse", "decline", "grant-extension", "grant-withdrawal", "refuse"}
+    offered = set(shell.json("task", "show", "D1-1")["allowed"])
+    assert not offered & (about_requests | {"evaluate"})
+    asked = {"reason": "Chờ ý kiến", "due_on": "2026-07-15"}
+    task = shell.world.do(task, "ask_extension", asked, role="officer")
+    offered = set(shell.json("task", "show", "D1-1")["allowed"])
+    assert offered & about_requests == {"endorse", "decline"}
+    shell.world.do(task, "endorse", {"item": "extension"}, role="approver")
+    offered = set(shell.json("task", "show", "D1-1")["allowed"])
+    assert offered & about_requests == {"grant-extension", "refuse"}
+
+
+def test_the_list_says_how_many_there_are_and_that_more_were_left_out(make_shell: Make) -> None:
+    shell = make_shell(MARCH)
+    shell.world.assigned("D1-1")
+    shell.world.assigned("D1-2")
+    shell("task", "list", language="en")
+    assert shell.said.splitlines()[-1] == "2 tasks."
+    shell("task", "list", "--limit", "1", language="en")
+    assert shell.said.splitlines()[-1] == "1 task, and there are more: --limit shows them."
+    assert shell("task", "list", "--agency", "nobodys", language="en") == status.REFUSED
+    assert "No agency has the id “nobodys”" in shell.complained
 
 
 def test_a_closed_task_offers_no_step_that_is_not_allowed(make_shell: Make) -> None:
@@ -96,6 +124,13 @@ def test_the_calendar_names_sources_and_what_is_not_settled(shell: Shell) -> Non
     assert shell("calendar", "check", "--year", "2026") == 0
     assert "Thứ Bảy 10/01/2026" in shell.said
     assert "chưa chốt" in shell.said
+
+
+def test_days_in_the_names_of_days_are_written_as_people_write_them(shell: Shell) -> None:
+    for language in ("vi", "en"):
+        shell("calendar", "check", "--year", "2026", language=language)
+        assert "10/01/2026" in shell.said
+        assert "2026-01-10" not in shell.said
 
 
 def test_the_common_options_stand_anywhere(make_shell: Make) -> None:

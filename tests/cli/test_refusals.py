@@ -39,12 +39,12 @@ def test_every_refusal_is_listed_with_its_reason(log: Shell) -> None:
 
 def test_they_are_told_in_both_languages(log: Shell) -> None:
     assert log("audit", "refusals") == 0
-    assert "snv.approver (người phê duyệt, snv) · T-1 · approve · tại cửa nhận" in log.said
+    assert "snv.approver (người phê duyệt, snv) · T-1 · approve · tại cửa tiếp nhận" in log.said
     assert "không rõ người ra lệnh" in log.said
     assert log("audit", "refusals", language="en") == 0
-    assert "“approve” is not possible while the task is in state “…”" in log.said
+    assert "“approve” was not possible in the state that the task was in" in log.said
     assert "5 more commands were refused" in log.said
-    assert "22 refused commands, and 5 more that were only counted." in log.said
+    assert "22 refused commands.\nBesides these, 5 were only counted." in log.said
 
 
 def test_they_are_chosen_by_person_task_and_day(log: Shell) -> None:
@@ -69,6 +69,8 @@ def test_what_does_not_exist_is_said(log: Shell) -> None:
 
 def test_a_log_without_refusals_says_so(shell: Shell) -> None:
     assert shell.json("audit", "refusals") == {"refusals": [], "total": 0}
+    shell("audit", "refusals", language="en")
+    assert shell.said == "No command was refused.\n"
 
 
 def test_verification_counts_them(log: Shell) -> None:

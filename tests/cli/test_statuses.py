@@ -1,7 +1,9 @@
 """How the command ends, and what it loads before it begins."""
 
+import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +85,18 @@ def test_a_file_that_is_no_database_is_a_sentence(
     assert json.loads(capsys.readouterr().out)["refused"] == "database_failed"
 
 
+def test_a_full_disk_is_a_sentence_though_the_error_names_no_file(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("store.queries.list_tasks", full)
+    assert shell("task", "list", language="en") == status.REFUSED
+    assert "no room left on the disk" in shell.complained
+    assert "Traceback" not in shell.complained
+
+
 def test_an_error_of_ours_says_so(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_session: Session) -> None:
         raise ZeroDivisionError
@@ -116,6 +130,29 @@ def test_help_follows_the_language() -> None:
     english = dondoc("task", "confirm", "--help", LC_ALL="en_US.UTF-8").stdout
     assert "Usage: dondoc task confirm" in english
     assert "Confirm receipt of a task." in english
+
+
+def test_help_says_what_to_write_and_no_type_of_the_program() -> None:
+    for language in ("vi", "en"):
+        for words in (["task", "list"], ["audit", "verify"], ["audit", "redact"], ["import"]):
+            said = dondoc(*words, "--help", "--lang", language).stdout
+            assert not re.search(r"<(bool|str|int|path|list)|\{[A-Z]+\}|\[\[", said), words
+        listing = dondoc("task", "list", "--help", "--lang", language).stdout
+        assert "--limit N " in " ".join(listing.split())
+    assert "task show [OPTIONS] ID" in dondoc("task", "show", "--help", "--lang", "en").stdout
+    assert "task show [TÙY CHỌN] MÃ" in dondoc("task", "show", "--help", "--lang", "vi").stdout
+
+
+def test_a_number_out_of_range_is_told_in_the_language_of_the_reader(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for words, told in (
+        (["task", "list", "--limit", "0"], "phải là số nguyên từ 1 trở lên"),
+        (["task", "list", "--limit", "x"], "phải là số nguyên từ 1 trở lên"),
+        (["calendar", "check", "--year", "3000"], "phải là số nguyên từ 1970 đến 2200"),
+    ):
+        assert main([*words, "--lang", "vi"]) == status.MISUSE
+        assert told in capsys.readouterr().err
 
 
 def test_vietnamese_survives_a_locale_that_cannot_write_it(tmp_path: Path) -> None:

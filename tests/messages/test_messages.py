@@ -1,6 +1,7 @@
 """Every code that may reach a person has a sentence in both languages, and every sentence works."""
 
 import ast
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from audit.report import Check
+from audit.saying import Speaker
 from domain.attestation import DIFFERENCES
 from domain.attestation import FIELDS as ATTESTATION_FIELDS
 from domain.command import CHANNELS, FIELDS, ITEMS, RATINGS, Kind
@@ -33,6 +36,13 @@ NEVER_TOLD = {
     "other_task", "rotate_first",
 }  # fmt: skip
 """As bytes these are only found by the verifier, which has sentences of its own, or logged."""
+
+
+ALWAYS_MANY = {
+    "disputed_more", "heads_not_newer", "length_days", "reconcile_more", "stamp_too_old",
+    "unit_hours", "unit_minutes", "unit_seconds",
+}  # fmt: skip
+"""Their word is the same for one, or it stands for no count."""
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
@@ -135,6 +145,13 @@ def test_every_text_that_the_command_uses_is_there(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_verifier_by_itself_calls_its_checks_what_the_command_calls_them(language: str) -> None:
+    speaker, texts = Speaker(language), Texts(language)
+    for check in Check:
+        assert speaker(f"check_{check.value}") == texts.name("check", check.name.lower())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_code_of_the_domain_has_a_name(language: str) -> None:
     fields = {name for event in FIELDS.values() for name in event}
     wanted: dict[str, Iterable[str]] = {
@@ -165,7 +182,29 @@ def test_every_sentence_can_be_filled_in(language: str) -> None:
         if code in {"help_default", "help_required", "help_envvar"}:  # Typer fills these in
             continue
         facts = dict.fromkeys(placeholders(template), "x")
-        assert texts(code, **facts) == template.format(**facts)
+        many = re.sub(r"\{(\w+):[^|}]*\|([^}]*)\}", r"x \2", template)
+        assert texts(code, **facts) == many.format(**facts)
+
+
+COUNTS = (
+    "agencies", "broken", "bytes", "count", "days", "driven", "entries", "errors", "files", "keys",
+    "later", "more", "needed", "new", "number", "own", "parts", "people", "queued", "rows",
+    "size", "skipped", "terminated", "total", "workflows",
+)  # fmt: skip
+
+
+def test_a_count_has_the_word_for_one_or_for_many_behind_it() -> None:
+    told = Texts("en")
+    assert told("verify_ok", entries=1, chains=2) == "The log is sound: 1 entry, 2 chains."
+    assert told("verify_ok", entries=0, chains=1) == "The log is sound: 0 entries, 1 chain."
+    assert "with 1 entry of" in told("directory_imported", entries="1"), "facts come as text too"
+
+
+def test_english_counts_choose_their_word_and_vietnamese_ones_need_not() -> None:
+    unchanging = re.compile(rf"\{{(?:{'|'.join(COUNTS)})\}} (?!of |to |and )[a-z]")
+    wrong = [code for code, text in load("en").items() if unchanging.search(text)]
+    assert sorted(set(wrong) - ALWAYS_MANY) == []
+    assert [code for code, text in load("vi").items() if re.search(r"\{\w+:", text)] == []
 
 
 def test_a_sentence_turns_codes_into_words() -> None:
@@ -224,6 +263,8 @@ def test_the_end_of_a_day_is_24_00_of_that_day() -> None:
     assert texts.weekday(midnight, HANOI) == "Thứ Sáu"
     assert texts.instant(midnight + timedelta(minutes=1), HANOI) == "28/02/2026 00:01"
     assert texts.moment(midnight, HANOI) == "28/02/2026 00:00:00"
+    assert texts.until(midnight, HANOI) == "27/02/2026 24:00"
+    assert texts.until(midnight + timedelta(seconds=1), HANOI) == "28/02/2026 00:00:01"
 
 
 def test_the_time_left_has_two_units() -> None:
