@@ -28,6 +28,7 @@ from messages import LANGUAGES
 from tests.cli.shell import Shell, utc_now
 from tests.intake.building import ROW, csv_text, sheet, workbook
 from tests.support.canary import Canary
+from tests.support.patience import PATIENCE
 from tests.support.refusals import refused, stated
 from tests.support.world import HEADER, World, key_of
 from workflows.messages import RecordStep
@@ -79,7 +80,7 @@ def post(shell: Shell, body: bytes) -> Mapping[str, Any]:
     running = shell.home.read_running()
     assert running is not None
     address = urlsplit(running.door)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE)
     connection.request("POST", "/commands", body)
     answer: Mapping[str, Any] = json.loads(connection.getresponse().read())
     connection.close()

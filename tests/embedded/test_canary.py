@@ -25,6 +25,7 @@ from embedded.keyring import person_path, read_key, read_origin, read_passphrase
 from gateway.composing import Signer, compose
 from tests.embedded.test_up import Up, start
 from tests.support.canary import Canary
+from tests.support.patience import PATIENCE
 from workflows.messages import Submit
 
 PROTECTED = Canary("of a protected document")
@@ -172,7 +173,7 @@ def _forbidden(dondoc: Hands, folder: Path, door: str) -> None:
     file.write_text(DOCUMENT.format(number=8, words=HIGHEST.words, secrecy=level, due="2027-06-15"))
     dondoc("import", str(file), "--as", OFFICE, expect=1)
     body = json.dumps({"secrecy": level, "title": HIGHEST.words}, ensure_ascii=False).encode()
-    answer = httpx.post(f"{door}/commands", content=body, trust_env=False)
+    answer = httpx.post(f"{door}/commands", content=body, trust_env=False, timeout=PATIENCE)
     assert answer.json()["refused"] == "secrecy_forbidden"
     assert not HIGHEST.in_bytes(answer.content)
 
@@ -182,4 +183,4 @@ def _metrics(up: Up) -> bytes:
     found = re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/metrics", up.said())
     if found is None:
         return b""
-    return httpx.get(found[0], trust_env=False).content
+    return httpx.get(found[0], trust_env=False, timeout=PATIENCE).content
