@@ -13,6 +13,7 @@ from audit.heads import heads_root, prove_head
 from sequencing.attesting import heads_due, keep_attesting
 from store import tree
 from store.engine import writing
+from tests.support.patience import PATIENCE
 from tests.support.world import World
 
 
@@ -103,7 +104,7 @@ async def test_it_is_done_once_an_epoch_by_itself(world: World) -> None:
         )
         for _ in range(2)
     ]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             await asyncio.sleep(0.3)
             if world.chain("attestations"):
