@@ -7,6 +7,7 @@
 """
 
 from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 from pathlib import Path
 
 import hypothesis
@@ -16,25 +17,44 @@ from temporalio.testing import WorkflowEnvironment
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.temporal import TemporalServer, start_server, time_skipping_environment
 
-# Two busy cores say nothing about our code: a slow example is no failure.
-hypothesis.settings.register_profile("dondoc", deadline=None)
+# Two busy cores say nothing about our code: a slow example is no failure, nor is drawing one. And a
+# check says the same twice: it draws the same examples each time, others when the test is changed.
+# To look for new ones: make test ARGS="--hypothesis-profile=explore tests/..."
+hypothesis.settings.register_profile(
+    "dondoc",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "explore", hypothesis.settings.get_profile("dondoc"), derandomize=False
+)
 hypothesis.settings.load_profile("dondoc")
 
 
-_EMBEDDED = Path(__file__).parent / "embedded"
 _PROCESSES = 4
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each process begins with a part of the list. What takes turns stands at the beginning, so
-    that one process does it all and no other waits; what waits for a minute begins the next part.
+    """Each process begins with a part of the list, and whoever is done takes from the end of
+    another's. What mostly waits stands at the beginning of parts: so it is done beside what
+    computes, and in the end nobody waits alone. What takes turns is all one process's.
     """
+    here = Path(__file__).parent
     waiting = [item for item in items if item.get_closest_marker("long")]
-    turns = [item for item in items if item.path.is_relative_to(_EMBEDDED)]
-    rest = [item for item in items if item not in {*waiting, *turns}]
-    items[:] = [*turns, *rest]
-    part = len(items) // _PROCESSES
-    items[part:part] = waiting
+    turns, crashes, workflows = (
+        [item for item in items if item.path.is_relative_to(here / room) and item not in waiting]
+        for room in ("embedded", "crashes", "workflows")
+    )
+    half = len(crashes) // 2
+    begin = [[*turns, *crashes[:half]], [*waiting, *crashes[half:]], [], workflows]
+    placed = {item for part in begin for item in part}
+    rest = iter([item for item in items if item not in placed])
+    ordered: list[pytest.Item] = []
+    for number, first in enumerate(begin, 1):
+        ordered += first
+        ordered += islice(rest, max(len(items) * number // _PROCESSES - len(ordered), 0))
+    items[:] = [*ordered, *rest]
 
 
 @pytest.fixture(scope="session", name="postgres")

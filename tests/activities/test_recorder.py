@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from activities.queue import Asker, RecorderQueue, Stopped
-from activities.recorder import Handed, Recorded, Recorder, Timeout
+from activities.recorder import Handed, Job, Recorded, Recorder, Timeout
 from activities.signing import LogKeys
 from audit.entry import command_digest, open_command, open_record, parse_entry
 from domain.calendars import load
@@ -22,6 +22,7 @@ from domain.task import State
 from gateway.composing import Signer, compose, compose_change
 from store.engine import open_engine, writing
 from store.upgrade import upgrade
+from tests.support.patience import PATIENCE
 from tests.support.world import HEADER, START, World, key_of, person_of, pq_key_of, spki_of
 
 
@@ -305,17 +306,26 @@ def test_a_dispute_in_time_is_heard_although_the_window_was_closed_meanwhile(
     assert isinstance(world.hand_in(dispute, received_at=in_time), Recorded)
 
 
-async def test_a_giver_who_stops_waiting_harms_nobody(tmp_path: Path) -> None:
+async def test_a_giver_who_stops_waiting_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = World(f"sqlite:///{tmp_path / 'log.sqlite'}")
     tasks = [world.assigned(f"T-{number}") for number in range(2)]
     jobs = [Handed(world.submission(t, "confirm", role="officer"), world.now) for t in tasks]
+    busy, record = threading.Event(), world.recorder.record
+
+    def noted(jobs: Sequence[Job]) -> Sequence[Recorded | Refused]:
+        busy.set()
+        return record(jobs)
+
+    monkeypatch.setattr(world.recorder, "record", noted)
     queue = RecorderQueue(world.recorder, lambda _recorded, _asker: None)
     with writing(world.engine):
         # The recorder is busy with the first job; its giver goes away.
         first = asyncio.create_task(queue.record(jobs[0]))
-        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(busy.wait, PATIENCE)
         first.cancel()
-    second = await asyncio.wait_for(queue.record(jobs[1]), 10)
+    second = await asyncio.wait_for(queue.record(jobs[1]), PATIENCE)
     assert second.chain == "T-1"
     queue.stop()
     world.close()
@@ -330,7 +340,7 @@ async def test_a_listener_that_fails_does_not_cost_the_receipt(tmp_path: Path) -
 
     queue = RecorderQueue(world.recorder, fail)
     job = Handed(world.submission(task, "confirm", role="officer"), world.now)
-    assert (await asyncio.wait_for(queue.record(job), 10)).chain == task.id
+    assert (await asyncio.wait_for(queue.record(job), PATIENCE)).chain == task.id
     queue.stop()
     world.close()
 

@@ -27,6 +27,7 @@ from domain.task import State, Task
 from gateway.composing import Signer, compose
 from tests.activities.test_attesting import judged
 from tests.support.forging import audit, record_again
+from tests.support.patience import PATIENCE
 from tests.support.refusals import codes, refused, stated
 from tests.support.world import World, key_of
 
@@ -353,7 +354,7 @@ async def test_the_service_states_sums_by_itself(world: World) -> None:
     await asyncio.sleep(0.1)
     assert stated(world, SUMMED) == []
     world.forward(minutes=5)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             await asyncio.sleep(0.02)
             if stated(world, SUMMED):

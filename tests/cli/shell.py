@@ -20,6 +20,7 @@ from embedded.payload_keys import make_next
 from evidence.opening import open_keeper
 from gateway.evidence import add_evidence
 from gateway.http import make_app, serving
+from tests.support.patience import PATIENCE
 from tests.support.world import FOUNDING, PEOPLE, World, key_of, vault_key
 
 PASSPHRASE = b"a passphrase of the tests"
@@ -68,12 +69,12 @@ def open_door(home: Home, world: World) -> Iterator[None]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE)
     try:
         yield
     finally:
         loops[0].call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 @dataclass

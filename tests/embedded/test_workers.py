@@ -22,6 +22,7 @@ from embedded.home import Home
 from payloads.codec import ENCODING, ENCRYPTED, KEY_ID
 from tests.cli.shell import prepare
 from tests.embedded.test_up import SECONDS, Up, start
+from tests.support.patience import PATIENCE
 from tests.support.scanning import found_in
 from tests.support.temporal import TemporalServer, free_port
 from tests.support.world import World
@@ -117,7 +118,7 @@ async def test_two_workers_share_keys_and_take_up_a_new_one_under_way(
     payloads = [before, await answer(temporal_server.address)]
     question = json_format.MessageToJson(Payloads(payloads=payloads))
     headers = {"Authorization": f"Bearer {token}", "Origin": WEB}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as http:
         asked = await http.post("/decode", content=question, headers=headers)
     opened = json_format.Parse(asked.text, Payloads()).payloads
     assert [found_in(each.data, [TASK]) for each in opened] == [{TASK}, {TASK}]

@@ -14,6 +14,7 @@ from evidence.sigv4 import Call, Credentials, signed, target
 from evidence.staging import Unavailable
 from evidence.stores import CHUNK, put
 from tests.support.documents import PDF, cut_off
+from tests.support.patience import PATIENCE
 from tests.support.s3 import Hindrance, S3Server, s3_server
 
 LIMIT = 50 << 20
@@ -61,7 +62,7 @@ class Opened:
         call = Call("PUT", httpx.URL(self.server.endpoint).netloc.decode(), path)
         headers = signed(call, credentials_of(self.server), datetime.now(UTC))
         url = self.server.endpoint + target(call)
-        httpx.put(url, headers=headers, content=content).raise_for_status()
+        httpx.put(url, headers=headers, content=content, timeout=PATIENCE).raise_for_status()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from messages import LANGUAGES, Texts
 from payloads.codec import ENCODING, ENCRYPTED, KEY_ID, EncryptingCodec
 from payloads.ring import Ring, fixed
 from tests.support.clients import payload_key
+from tests.support.patience import PATIENCE
 
 TOKEN, WEB = "the token of the tests", "http://127.0.0.1:8233"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -35,7 +36,7 @@ async def served(*, encode: bool = False) -> AsyncIterator[httpx.AsyncClient]:
     app = make_codec_app(CODEC, Access(TOKEN, WEB, "<form>page</form>"), encode=encode)
     async with (
         serving(app, 0) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client,
     ):
         yield client
 

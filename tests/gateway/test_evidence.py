@@ -22,6 +22,7 @@ from gateway.evidence import add_evidence
 from gateway.http import make_app, serving
 from tests.support import documents
 from tests.support.documents import PDF
+from tests.support.patience import PATIENCE
 from tests.support.world import World
 
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -44,18 +45,24 @@ class Opened:
 
     def put(self, content: bytes, task: str = "D1-1") -> httpx.Response:
         return httpx.post(
-            f"{self.url}/evidence", params={"task": task}, content=content, headers=OCTETS
+            f"{self.url}/evidence",
+            params={"task": task},
+            content=content,
+            headers=OCTETS,
+            timeout=PATIENCE,
         )
 
     def get(self, digest: str) -> httpx.Response:
-        return httpx.get(f"{self.url}/evidence/{digest}")
+        return httpx.get(f"{self.url}/evidence/{digest}", timeout=PATIENCE)
 
     def submit(self, *digests: str) -> httpx.Response:
         task = self.world.recorder.task("D1-1")
         assert task is not None
         arguments = {"summary": "Xong", "evidence": list(digests)}
         submission = self.world.submission(task, "submit", arguments, role="officer")
-        return httpx.post(f"{self.url}/commands", content=format_submission(submission))
+        return httpx.post(
+            f"{self.url}/commands", content=format_submission(submission), timeout=PATIENCE
+        )
 
     def files(self) -> list[Path]:
         return [p for p in self.root.rglob("*") if p.is_file() and p.name != "lock"]
@@ -93,12 +100,12 @@ class _served:  # noqa: N801 - reads as what it does
 
     def __enter__(self) -> int:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE)
         return self._port
 
     def __exit__(self, *_error: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -185,7 +192,10 @@ def test_a_file_belongs_to_a_task_that_may_have_files(opened: Opened) -> None:
 @pytest.mark.parametrize("media_type", ["text/plain", "multipart/form-data", ""])
 def test_what_a_page_of_another_site_can_send_is_refused(opened: Opened, media_type: str) -> None:
     answer = httpx.post(
-        f"{opened.url}/evidence?task=D1-1", content=PDF, headers={"Content-Type": media_type}
+        f"{opened.url}/evidence?task=D1-1",
+        content=PDF,
+        headers={"Content-Type": media_type},
+        timeout=PATIENCE,
     )
     assert answer.json()["refused"] == "evidence_media_type"
 
@@ -244,7 +254,7 @@ def test_the_same_file_from_two_senders_at_once_is_kept_once(opened: Opened) -> 
     content = PDF + b"x" * (1 << 20)
 
     async def both() -> list[httpx.Response]:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
             return await asyncio.gather(
                 *(
                     client.post(
@@ -278,7 +288,7 @@ async def _slowly(content: bytes) -> AsyncIterator[bytes]:
         await asyncio.sleep(0.005)
 
 
-def _until(holds: Callable[[], bool], seconds: float = 10) -> None:
+def _until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     waited = threading.Event()
     for _ in range(int(seconds / 0.02)):
         if holds():

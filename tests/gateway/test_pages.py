@@ -9,6 +9,7 @@ import pytest
 from activities.queue import RecorderQueue
 from audit.submission import format_submission
 from gateway.http import make_app, serving
+from tests.support.patience import PATIENCE
 from tests.support.world import World
 
 
@@ -19,7 +20,9 @@ async def door(tmp_path: Path) -> AsyncIterator[tuple[World, httpx.AsyncClient]]
     app = make_app(world.door(queue), world.origin)
     async with (
         serving(app, 0) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE
+        ) as client,
     ):
         yield world, client
     queue.stop()

@@ -14,6 +14,7 @@ from gateway.composing import Signer, compose
 from gateway.http import make_app, serving
 from store.engine import writing
 from tests.support.forging import audit
+from tests.support.patience import PATIENCE
 from tests.support.refusals import codes, refused
 from tests.support.world import World, key_of
 
@@ -32,7 +33,9 @@ async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
     app = make_app(world.door(queue), world.origin)
     async with (
         serving(app, 0) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as made,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE
+        ) as made,
     ):
         yield made
     await asyncio.to_thread(queue.stop)

@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -45,8 +46,13 @@ ALWAYS_MANY = {
 """Their word is the same for one, or it stands for no count."""
 
 
-def calls() -> Iterator[tuple[str, ast.Call]]:
+@cache
+def calls() -> list[tuple[str, ast.Call]]:
     """Every call in our sources, with the bare name of what is called."""
+    return list(_calls())
+
+
+def _calls() -> Iterator[tuple[str, ast.Call]]:
     files = [ROOT / "worker.py", *(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))]
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -15,6 +15,7 @@ from sequencing.attesting import heads_due, keep_attesting
 from store import tree
 from store.engine import writing
 from tests.support.heads import tree_of
+from tests.support.patience import PATIENCE
 from tests.support.world import World
 
 
@@ -123,7 +124,7 @@ async def test_it_is_done_once_an_epoch_by_itself(world: World) -> None:
         )
         for _ in range(2)
     ]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             await asyncio.sleep(0.3)
             if world.chain("attestations"):

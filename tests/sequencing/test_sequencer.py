@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +23,7 @@ from store import ledger, tree
 from store.engine import open_engine, writing
 from store.ledger import Row
 from store.upgrade import upgrade
+from tests.support.patience import PATIENCE
 from tests.support.publishing import Published, published
 from tests.support.soundness import check_same_line, check_sound
 from tests.support.turning import Plan, Running
@@ -53,7 +55,7 @@ def elsewhere(log: Published) -> Published:
     return replace(log, files=TreeFiles(log.files.root.with_name("elsewhere")))
 
 
-def record_from_two_sides(log: Published, batches: int, size: int) -> None:
+def record_from_two_sides(log: Published, batches: int, size: int, names: str = "AB") -> None:
     """Two recorders add tasks at once, each batch in a transaction."""
 
     def work(name: str) -> None:
@@ -67,8 +69,19 @@ def record_from_two_sides(log: Published, batches: int, size: int) -> None:
             assert not any(isinstance(answer, Refused) for answer in answers)
 
     with ThreadPoolExecutor() as pool:
-        for done in [pool.submit(work, name) for name in ("A", "B")]:
+        for done in [pool.submit(work, name) for name in names]:
             done.result()
+
+
+def wait_for_a_checkpoint_beyond(log: Published, size: int) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        with log.world.engine.connect() as connection:
+            last = tree.last_checkpoint(connection)
+        if last is not None and last.size > size:
+            return
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 # --- turns ---------------------------------------------------------------------------------------
@@ -169,7 +182,9 @@ def test_two_processes_on_one_log_sign_one_line_of_checkpoints(
     ]
     for process in processes:
         process.wait_until_ready()
-    record_from_two_sides(log, 30, 5)
+    record_from_two_sides(log, 15, 5)
+    wait_for_a_checkpoint_beyond(log, FOUNDED)  # so that there is more than one in the end
+    record_from_two_sides(log, 15, 5, "CD")
     until.touch()
     assert sum(process.finished() for process in processes) > 1
     line = check_sound(log)

@@ -22,6 +22,7 @@ from tests.support.authority import (
     key,
     served,
 )
+from tests.support.patience import GROWING, PATIENCE
 
 DATA = b"example.com/log\n5\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"
 ROOT = certify("Root", key("rsa2048"), extensions=authority_of())
@@ -33,7 +34,7 @@ def _openssl(request: pytest.FixtureRequest, tmp_path: Path) -> Openssl:
     return Openssl(tmp_path, TSA[request.param])
 
 
-def stamp(url: str, root: Holder = ROOT, timeout: float = 20.0) -> tuple[bytes | None, str]:
+def stamp(url: str, root: Holder = ROOT, timeout: float = PATIENCE) -> tuple[bytes | None, str]:
     """What comes of one request, and what the log says of it."""
     authority = Authority(url, [root.certificate], timeout)
     try:
@@ -121,10 +122,22 @@ def test_an_authority_that_dribbles_or_says_nothing_is_left_in_time(pause: float
     with served(lambda *_: Answer([b"x"] * 1000, pause=pause)) as url:
         start = time.monotonic()
         assert stamp(url, timeout=0.4) == (None, "timestamp_not_given timeout")
-        assert time.monotonic() - start < 3
+        # To wait for its answer would take half a minute and more.
+        assert time.monotonic() - start < 20
 
 
 def test_an_authority_that_dribbles_its_headers_is_left_in_time_and_asked_once() -> None:
+    reasons: list[str] = []
+    for seconds in GROWING:
+        reasons = asked_twice_while_it_dribbles(seconds)
+        # Unless it was the machine that dribbled too slowly.
+        if reasons[1] == "still_answering":
+            break
+    assert reasons == ["timeout", "still_answering"]
+
+
+def asked_twice_while_it_dribbles(seconds: float) -> list[str]:
+    """Why nothing came of it, twice."""
     ending = Event()
 
     def dribble(server: socket.socket) -> None:
@@ -138,29 +151,29 @@ def test_an_authority_that_dribbles_its_headers_is_left_in_time_and_asked_once()
         thread = Thread(target=dribble, args=(server,))
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        authority = Authority(url, [ROOT.certificate], 0.6)
+        authority = Authority(url, [ROOT.certificate], seconds)
         with capture_logs() as logs:
-            start = time.monotonic()
-            assert authority.stamp(DATA, 1) is None
-            assert authority.stamp(DATA, 2) is None
-            assert time.monotonic() - start < 3
+            for nonce in (1, 2):
+                start = time.monotonic()
+                assert authority.stamp(DATA, nonce) is None
+                assert time.monotonic() - start < PATIENCE
         ending.set()
         thread.join()
         authority.close()
-    assert [line["reason"] for line in logs] == ["timeout", "still_answering"]
+    return [line["reason"] for line in logs]
 
 
 def test_an_authority_that_is_not_there_gives_no_token() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    for url, reason in (
-        (f"http://127.0.0.1:{port}/", "ConnectError"),
-        ("http://name.invalid/", "ConnectError"),
-        ("ftp://127.0.0.1/", "UnsupportedProtocol"),
-        ("http://127.0.0.1:x/", "InvalidURL"),
-        ("", "UnsupportedProtocol"),
-    ):
-        assert stamp(url) == (None, f"timestamp_not_given {reason}")
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))  # nobody listens here, and nobody else can meanwhile
+        for url, reason in (
+            (f"http://127.0.0.1:{unheard.getsockname()[1]}/", "ConnectError"),
+            ("http://name.invalid/", "ConnectError"),
+            ("ftp://127.0.0.1/", "UnsupportedProtocol"),
+            ("http://127.0.0.1:x/", "InvalidURL"),
+            ("", "UnsupportedProtocol"),
+        ):
+            assert stamp(url) == (None, f"timestamp_not_given {reason}")
 
 
 def test_one_request_after_another(tmp_path: Path) -> None:

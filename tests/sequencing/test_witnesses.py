@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -19,11 +19,9 @@ from audit.note import Note, format_note, parse_note
 from audit.policy import Witness, check_checkpoint, parse_policy
 from audit.signers import Ed25519Cosigner
 from sequencing.witnesses import Cosigned, Witnesses
+from tests.support.patience import GROWING, PATIENCE
 from tests.support.witnessing import NOW, ORIGIN, Clock, Log, make_witness, post, served, served_app
 from witness.home import PASSPHRASE_VARIABLE, Home, read_signers
-
-PATIENCE = 2.0
-SHORT = 0.5
 
 
 @pytest.fixture(autouse=True)
@@ -106,10 +104,12 @@ def in_turn(*answers: Answering) -> Answering:
     return answer
 
 
-def dead_end() -> str:
-    """An address where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+@pytest.fixture
+def dead_end() -> Iterator[str]:
+    """An address where nobody listens, and nobody else can meanwhile."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{unheard.getsockname()[1]}"
 
 
 def test_every_witness_gives_the_line_of_the_key_in_the_policy(
@@ -125,14 +125,14 @@ def test_every_witness_gives_the_line_of_the_key_in_the_policy(
 
 
 def test_two_of_three_make_a_quorum_when_one_is_down(
-    north: Witness, south: Witness, log: Log
+    north: Witness, south: Witness, log: Log, dead_end: str
 ) -> None:
     lost = Ed25519Cosigner("lost.example", Ed25519PrivateKey.generate()).verifier
     lines = [
         *(f"log {vkey}" for vkey in log.vkeys),
         f"witness north {north.key.vkey} {north.url}",
         f"witness south {south.key.vkey} {south.url}",
-        f"witness lost {lost.vkey} {dead_end()}",
+        f"witness lost {lost.vkey} {dead_end}",
         "group most 2 north south lost",
         "quorum most",
         "max-age 60",
@@ -200,20 +200,27 @@ def test_a_witness_without_an_address_is_not_asked(north: Witness, log: Log) -> 
 
 
 def test_one_that_is_down_and_one_that_is_slow_do_not_keep_the_others_from_signing(
-    north: Witness, south: Witness, log: Log, stack: ExitStack
+    north: Witness, south: Witness, log: Log, stack: ExitStack, dead_end: str
 ) -> None:
+    done = threading.Event()
+
     def slow(_: Request) -> Response:
         async def body() -> AsyncIterator[bytes]:
-            for _ in range(30):
+            while not done.is_set():
                 yield b"x"
                 await asyncio.sleep(0.1)
 
         return StreamingResponse(body())
 
     late = stack.enter_context(answering(Witness("late", south.key), slow))
-    begin = time.monotonic()
-    found = ask(log, north, late, Witness("down", south.key, dead_end()), timeout=SHORT)
-    assert time.monotonic() - begin < SHORT + 1
+    stack.callback(done.set)
+    found = Cosigned()
+    for seconds in GROWING:
+        begin = time.monotonic()
+        found = ask(log, north, late, Witness("down", south.key, dead_end), timeout=seconds)
+        assert time.monotonic() - begin < PATIENCE
+        if found.lines:
+            break
     assert found.lines.keys() == {"north"}
     assert found.silent == {"late": "timeout", "down": "ConnectError"}
 
@@ -225,7 +232,7 @@ def speaking(key: Witness, speak: Callable[[socket.socket], None]) -> Iterator[W
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            connection.settimeout(5)
+            connection.settimeout(PATIENCE)
             connection.recv(1 << 16)
             with suppress(OSError):
                 speak(connection)
@@ -236,11 +243,25 @@ def speaking(key: Witness, speak: Callable[[socket.socket], None]) -> Iterator[W
         try:
             yield Witness(key.name, key.key, f"http://127.0.0.1:{listener.getsockname()[1]}")
         finally:
-            thread.join(10)
+            thread.join(PATIENCE)
 
 
 def test_one_that_never_answers_gets_one_thread_of_ours(north: Witness, log: Log) -> None:
     """It sends a header, byte by byte: no single wait is long enough for a time limit."""
+    second: Mapping[str, str] = {}
+    for seconds in GROWING:
+        first, second = _asked_twice(north, log, seconds)
+        assert first == {"north": "timeout"}
+        # Unless it was the machine that dribbled too slowly.
+        if second == {"north": "still_answering"}:
+            break
+    assert second == {"north": "still_answering"}
+
+
+def _asked_twice(
+    key: Witness, log: Log, seconds: float
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Why one that dribbles was silent the first time and the second, which takes no waiting."""
     done = threading.Event()
 
     def dribble(connection: socket.socket) -> None:
@@ -248,12 +269,14 @@ def test_one_that_never_answers_gets_one_thread_of_ours(north: Witness, log: Log
         while not done.wait(0.1):
             connection.sendall(b"x")
 
-    with speaking(north, dribble) as hostile, asking(hostile, timeout=SHORT) as cosign:
-        assert cosign(log).silent == {"north": "timeout"}
+    with speaking(key, dribble) as hostile, asking(hostile, timeout=seconds) as cosign:
+        first = cosign(log).silent
         begin = time.monotonic()
-        assert cosign(log).silent == {"north": "still_answering"}
-        assert time.monotonic() - begin < SHORT
+        second = cosign(log).silent
+        if time.monotonic() - begin >= seconds:
+            second = {}
         done.set()
+    return first, second
 
 
 @pytest.mark.parametrize(

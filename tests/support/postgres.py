@@ -148,6 +148,30 @@ class PostgresServer:
         stop(self._process, signal.SIGINT)
 
 
+def dump(url: str) -> bytes:
+    """All that is in a database, as SQL for `load_dump`."""
+    command = [str(find_binaries() / "pg_dump"), "--inserts", "--dbname", _plain(url)]
+    said = subprocess.run(command, check=True, capture_output=True).stdout
+    # Lines that begin so are for psql; none of our texts has a line of its own.
+    return b"".join(line for line in said.splitlines(keepends=True) if line[:1] != b"\\")
+
+
+def load_dump(url: str, data: bytes) -> bool:
+    """Fill a database that has no tables yet; whether it had none."""
+    with psycopg.connect(_plain(url), autocommit=True) as connection:
+        (found,) = connection.execute(
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchone() or (0,)
+        if not found:
+            connection.execute(data)
+    return not found
+
+
+def _plain(url: str) -> str:
+    """The address as libpq understands it."""
+    return url.replace("+psycopg", "")
+
+
 def _answers(directory: Path) -> bool:
     try:
         psycopg.connect(host=str(directory), user=SUPERUSER, dbname="postgres").close()

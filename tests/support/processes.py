@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 
 class DidNotStart(Exception):
     """A server that a test needs is not there; the message says what it wrote last."""
@@ -41,7 +43,9 @@ def wait_until_ready(
         time.sleep(0.02)
 
 
-def stop(process: subprocess.Popen[bytes], number: signal.Signals, *, seconds: float = 10) -> int:
+def stop(
+    process: subprocess.Popen[bytes], number: signal.Signals, *, seconds: float = PATIENCE
+) -> int:
     """Signal that one process, wait for its end, use SIGKILL when it does not come."""
     if process.poll() is None:
         process.send_signal(number)

@@ -22,6 +22,7 @@ from activities.recorder import Probe, no_probe
 from audit.private_keys import PrivateKey
 from domain.snapshot import parse_task
 from domain.task import Task
+from tests.support.patience import PATIENCE
 from tests.support.world import World
 from worker import Service, Settings, service
 
@@ -71,7 +72,7 @@ class Running:
         """The task as its workflow knows it."""
         return parse_task(await self.handle(task).query("task"))
 
-    async def follow(self, task: Task, seconds: float = 20) -> Task:
+    async def follow(self, task: Task, seconds: float = PATIENCE) -> Task:
         """Wait until the workflow knows the task's last step."""
         async with asyncio.timeout(seconds):
             while True:
@@ -82,7 +83,7 @@ class Running:
                 await asyncio.sleep(0.02)
 
     async def until(
-        self, task: Task | str, holds: Callable[[Task], bool], seconds: float = 20
+        self, task: Task | str, holds: Callable[[Task], bool], seconds: float = PATIENCE
     ) -> Task:
         """Wait until something holds of the task in the log."""
         name = task if isinstance(task, str) else task.id

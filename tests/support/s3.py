@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -36,7 +38,7 @@ def s3_server() -> Iterator[S3Server]:
         yield S3Server(**json.loads(_first_answer(process.stdout.readline)))
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def _first_answer(read: Callable[[], str]) -> str:
@@ -85,7 +87,7 @@ class Hindrance:
                 back = threading.Thread(target=_pass_on, args=(behind, caller), daemon=True)
                 back.start()
                 _pass_on(caller, behind)
-                back.join(10)
+                back.join(PATIENCE)
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

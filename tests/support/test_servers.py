@@ -21,16 +21,18 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from tests.support import postgres as postgres_module
-from tests.support.postgres import PostgresServer, embedded, find_binaries, postgres_server
+from tests.support.patience import PATIENCE
+from tests.support.postgres import PostgresServer, dump, embedded, find_binaries, postgres_server
 from tests.support.processes import DidNotStart, is_running
 from tests.support.temporal import SEARCH_ATTRIBUTES, TemporalServer, start_server
+from tests.support.world import World
 
 
 def _connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
 
 
-def _gone(pid: int, *, within: float = 10) -> bool:
+def _gone(pid: int, *, within: float = PATIENCE) -> bool:
     end = time.monotonic() + within
     while is_running(pid) and time.monotonic() < end:
         time.sleep(0.05)
@@ -56,6 +58,19 @@ class TestPostgres:
             connection.execute("SELECT 1")
         with pytest.raises(psycopg.OperationalError, match="does not exist"):
             _connect(url)
+
+    def test_a_log_that_is_brought_in_as_sql_is_the_one_that_was_founded(
+        self, postgres: PostgresServer
+    ) -> None:
+        urls = [postgres.create() for _ in range(3)]
+        first, *others = [World(url, origin="founded.example/once") for url in urls]
+        chances = {each.random(9) for each in (first, *others)}
+        for each in (first, *others):
+            each.close()
+        assert {dump(url) for url in urls} == {dump(urls[0])}
+        assert len(chances) == 1
+        for url in urls:
+            postgres.drop(url)
 
     def test_it_is_new_enough_and_answers_to_sqlalchemy(
         self, postgres: PostgresServer, postgres_url: str
@@ -176,7 +191,7 @@ class TestTemporal:
             )
             await time_skipping.fast_forward(handle, timedelta(days=31))
             woken = await handle.result()
-        assert time.monotonic() - before < 30
+        assert time.monotonic() - before < PATIENCE
         assert woken > (await handle.describe()).start_time.isoformat()
 
 

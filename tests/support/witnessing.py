@@ -20,6 +20,7 @@ from audit.merkle import leaf_hash
 from audit.note import format_note
 from audit.signers import Ed25519Signer, MLDSACosigner, sign_checkpoint
 from audit.witnessing import Request, format_request
+from tests.support.patience import PATIENCE
 from witness import home as homes
 from witness.home import Home
 from witness.server import make_app, open_witness, serving
@@ -130,14 +131,14 @@ def served_app(app: FastAPI) -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE)
     loop, port = found[0]
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(15)
+        thread.join(PATIENCE)
 
 
 def post(url: str, data: bytes) -> httpx.Response:
-    return httpx.post(f"{url}/add-checkpoint", content=data, timeout=30, trust_env=False)
+    return httpx.post(f"{url}/add-checkpoint", content=data, timeout=PATIENCE, trust_env=False)

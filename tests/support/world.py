@@ -57,6 +57,7 @@ from store import ledger
 from store.engine import open_engine
 from store.ledger import Row
 from store.upgrade import upgrade
+from tests.support.postgres import dump, load_dump
 from vault.keys import ReadingKey, reading_key
 
 ORIGIN = "dondoc.example/log"
@@ -230,7 +231,8 @@ class World:
         # Opened again, the same log must not draw the same command ids again.
         seed = 0 if drawn else len(self.rows())
         self.random: Callable[[int], bytes] = Chance(f"{origin} {seed}", drawn)
-        self._found()
+        if self._found():
+            _keep_founded(self, url)
         self.now = start
 
     def close(self) -> None:
@@ -392,9 +394,10 @@ class World:
         with self.engine.connect() as connection:
             return ledger.read_chain(connection, chain)
 
-    def _found(self) -> None:
+    def _found(self) -> bool:
+        """Whether there was anything to do."""
         if self.recorder.directory().seq:
-            return
+            return False
         self.change("found", self.founding)
         for agency, (name_vi, name_en) in AGENCIES.items():
             self.change("add_agency", {
@@ -406,18 +409,35 @@ class World:
         self.add_people(*(person_of(person, *roles) for person, roles in held.items()))
         for person in held:
             self.enrol(person, key_of(person))
+        return True
+
+
+@lru_cache
+def _dumps() -> dict[tuple[datetime, str], _Founded]:
+    """The same for PostgreSQL, as SQL: tables and entries are there at once, and alike."""
+    return {}
 
 
 def _copy_founded(url: str, start: datetime, origin: str) -> int:
-    """Begin a SQLite file that is not there yet with a founded log. Returns how often that drew
-    by chance, 0 where there is nothing to do.
+    """Begin an empty database, or a file that is not there yet, with a founded log. Returns how
+    often that drew by chance, 0 where there is nothing to do.
     """
     address = make_url(url)
-    if address.get_backend_name() != "sqlite" or Path(address.database or "").exists():
+    if address.get_backend_name() != "sqlite":
+        found = _dumps().get((start, origin))
+        return found.drawn if found and load_dump(url, found.data) else 0
+    if Path(address.database or "").exists():
         return 0
     found = _founded(start, origin)
     Path(address.database or "").write_bytes(found.data)
     return found.drawn
+
+
+def _keep_founded(world: "World", url: str) -> None:
+    """Remember what founding made, for the next database of a test of this process."""
+    made = _dumps().setdefault
+    if make_url(url).get_backend_name() != "sqlite" and isinstance(world.random, Chance):
+        made((world.now, world.origin), _Founded(dump(url), world.random.drawn))
 
 
 def _accepted(answer: Recorded | Refused) -> Recorded:

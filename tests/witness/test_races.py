@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from audit.consistency import check_consistency
+from tests.support.patience import PATIENCE
 from tests.support.processes import dying_with_us, stop
 from tests.support.witnessing import ORIGIN, Log, post, served
 from witness import store as stores
@@ -112,7 +113,7 @@ def test_killed_between_writing_and_answering_it_goes_on_from_what_it_wrote(
     with process(home, KILLED_BEHIND_THE_COMMIT) as (child, url):
         with pytest.raises(httpx.TransportError, match=r"disconnected|reset"):
             post(url, log.request(0))
-        assert child.wait(10) == -signal.SIGKILL
+        assert child.wait(PATIENCE) == -signal.SIGKILL
     with served(home) as url:
         answer = post(url, log.branch(8).grown(9).request(0))
         assert (answer.status_code, answer.content) == (409, b"8\n")

@@ -15,6 +15,7 @@ from audit.cosignature import verified
 from audit.note import Note, format_note, parse_note
 from audit.signers import Ed25519Signer, MLDSACosigner, sign_checkpoint
 from audit.witnessing import MAX_REQUEST_BYTES, parse_cosignatures
+from tests.support.patience import PATIENCE
 from tests.support.witnessing import NAME, NOW, ORIGIN, Clock, Log, make_witness, post, served
 from witness import server
 from witness.cosigning import REFRESH_SECONDS
@@ -22,7 +23,7 @@ from witness.home import Home, read_signers, trust
 
 
 def get(url: str, origin: str = ORIGIN) -> httpx.Response:
-    return httpx.get(f"{url}/checkpoint?origin={quote(origin)}", trust_env=False)
+    return httpx.get(f"{url}/checkpoint?origin={quote(origin)}", trust_env=False, timeout=PATIENCE)
 
 
 def times(home: Home, log: Log, answer: httpx.Response) -> list[int | None]:
@@ -223,7 +224,7 @@ def test_an_auditor_may_ask_what_it_has_seen(url: str, home: Home, log: Log) -> 
 
 
 def test_other_paths_and_methods_are_no_way_in(url: str) -> None:
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as client:
         assert client.get("/add-checkpoint").status_code == 405
         assert client.post("/checkpoint").status_code == 405
         assert client.get("/checkpoint").status_code == 404
@@ -255,7 +256,7 @@ def test_a_witness_remembers_over_a_restart(tmp_path: Path, log: Log) -> None:
 def dangling(url: str, *, wait: bool) -> bytes:
     """Announce a body and don't send it; what is answered."""
     host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
         connection.sendall(
             b"POST /add-checkpoint HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nold"
         )
@@ -265,8 +266,9 @@ def dangling(url: str, *, wait: bool) -> bytes:
 def test_a_body_that_does_not_come_is_not_waited_for(
     url: str, log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(server, "_BODY_SECONDS", 0.2)
-    assert dangling(url, wait=True).startswith(b"HTTP/1.1 408")
+    with monkeypatch.context() as impatient:
+        impatient.setattr(server, "_BODY_SECONDS", 0.2)
+        assert dangling(url, wait=True).startswith(b"HTTP/1.1 408")
     dangling(url, wait=False)
     assert post(url, log.request(0)).status_code == 200
     assert caplog.records == []

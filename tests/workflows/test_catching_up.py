@@ -59,7 +59,7 @@ async def test_steps_taken_while_temporal_is_down_reach_the_workflow_when_it_is_
         task = await service.do(task, event, role="officer")
     again = start_server(tmp_path / "temporal", server.port)
     try:
-        known = await service.follow(task, seconds=60)
+        known = await service.follow(task)
         assert format_task(known) == format_task(task)
     finally:
         again.kill()
@@ -143,7 +143,7 @@ async def test_a_lost_temporal_store_costs_nothing(
     try:
         await rehydrated(service)
         for task in tasks:
-            known = await service.follow(task, seconds=60)
+            known = await service.follow(task)
             assert format_task(known) == format_task(task)
     finally:
         again.kill()

@@ -15,6 +15,7 @@ from evidence.folder import Folder
 from evidence.keeper import Keeper
 from tests.support.documents import PDF
 from tests.support.histories import begun
+from tests.support.patience import PATIENCE
 from tests.support.running import Running, running
 from tests.support.world import World
 from workflows.messages import Answer, Submit
@@ -49,7 +50,7 @@ async def test_a_command_through_temporal_needs_its_files_too(
 
 
 async def hand_in(service: Running, task: str) -> str:
-    async with httpx.AsyncClient() as person:
+    async with httpx.AsyncClient(timeout=PATIENCE) as person:
         answer = await person.post(
             f"http://127.0.0.1:{service.service.door_port}/evidence",
             params={"task": task},
