@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -183,6 +184,13 @@ def test_the_verifier_reaches_no_library_but_cryptography_and_nothing_that_signs
         helper.unlink()
     assert result.returncode == 1, result.stdout + result.stderr
     assert f"audit.broken -> {unwanted}" in result.stdout
+
+
+def test_every_module_of_the_log_stands_on_the_map_of_its_room() -> None:
+    modules = {path.stem for path in (ROOT / "audit").glob("*.py")} - {"__init__"}
+    source = (ROOT / "audit" / "__init__.py").read_text(encoding="utf-8")
+    named = set(re.findall(r"[a-z_]+", source.partition("\n")[2]))
+    assert not modules - named
 
 
 def test_the_lock_files_name_no_place_to_fetch_from() -> None:
