@@ -27,7 +27,7 @@ out among several runs: each is given the directory, and those chains that are i
 """
 
 import hashlib
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from audit.chains import DIRECTORY, TASK_PREFIX
 from audit.checks import (
@@ -48,7 +48,6 @@ from audit.directory import Change
 from audit.dsse import signed_bytes
 from audit.entry import header_of, unpack_entry
 from audit.founding import Anchors, founder, log_key_founded
-from audit.holders import Holder
 from audit.keyring import Keyring
 from audit.malformed import Malformed
 from audit.once import CommandIds
@@ -157,7 +156,9 @@ class Run:
         signed = signed_bytes(payload)
         digest = hashlib.sha256(signed).hexdigest()
         if present:
-            holder = self._holder(key, record)
+            holder = self.keyring.holder(key) or self._not_counting(key)
+            if holder.not_after is not None:
+                check_not_expired(holder, record["received_at"])
         else:  # the first entry of a log brings its own key
             holder = founder(self._anchors, payload, digest, record, log)
         check_command_signature(holder, key, signature, signed)
@@ -196,18 +197,13 @@ class Run:
         last.seq, last.leaf = seq, leaf
         last.to, last.recorded_at = record["to"], record["recorded_at"]
 
-    def _holder(self, key: str, record: Predicate) -> Holder:
-        """Whose key it is. Whether it counts the order of the log decides; time only ends it."""
-        holder = self.keyring.holder(key)
-        if holder is None:
-            broken = self._tally.broken.get(DIRECTORY)
-            reason = f"; the directory is broken at {broken.seq}" if broken else ""
-            name = self.keyring.name(key)
-            detail = f"key {key[:16]}{' of ' if name else ''}{name}{reason}"
-            raise Broken(Check.COMMAND_SIGNATURE, self.keyring.why_not(key), detail)
-        if holder.not_after is not None:
-            check_not_expired(holder, record["received_at"])
-        return holder
+    def _not_counting(self, key: str) -> NoReturn:
+        """Say why a key does not count. The order of the log decides that; time only ends it."""
+        broken = self._tally.broken.get(DIRECTORY)
+        reason = f"; the directory is broken at {broken.seq}" if broken else ""
+        name = self.keyring.name(key)
+        detail = f"key {key[:16]}{' of ' if name else ''}{name}{reason}"
+        raise Broken(Check.COMMAND_SIGNATURE, self.keyring.why_not(key), detail)
 
     def _change(self, command: Predicate, record: Predicate) -> Change:
         """What the entry does to keys: check 3 too, since it says who may sign from here on."""

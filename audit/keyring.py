@@ -21,6 +21,8 @@ from audit.holders import Holder, Purpose
 from audit.keys import PublicKey
 from audit.malformed import Malformed
 
+_LOG = Purpose.LOG  # a name of its own: it is looked up for every entry
+
 
 class Keyring:
     """The keys that the directory has named so far. Follows its entries, one `follow` each."""
@@ -43,7 +45,7 @@ class Keyring:
     @property
     def log_key(self) -> PublicKey | None:
         """The key that signs the next record; None before the founding."""
-        return self._keys.get(Purpose.LOG)
+        return self._keys.get(_LOG)
 
     @property
     def checkpoint_keys(self) -> tuple[PublicKey, PublicKey] | None:
