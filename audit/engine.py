@@ -220,6 +220,10 @@ class Run:
         except (_Broken, Malformed) as error:
             self._failed[self._find(error, chain, leaf, index)] += counted
 
+    def holds(self, chain: str) -> bool:
+        """Whether nothing is wrong with a chain so far."""
+        return chain not in self._broken
+
     def report(self) -> Report:
         """What was found so far."""
         passed = self._passed()
