@@ -74,7 +74,7 @@ class _Work:
             self._signing.follow(self._run, index)
         if not states:
             self._leaves.setdefault(chain, []).append((index, leaf))
-        elif chain not in self._run.report().broken:
+        elif self._run.holds(chain):
             self._stated = self._read_stated(data, leaf, index)
             self._stated_at = open_record(parse_entry(data).record).text("recorded_at")
 

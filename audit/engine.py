@@ -112,6 +112,10 @@ class Run:
         except (Broken, Malformed) as error:
             tally.fail(self._finding(error, chain, leaf, index), counted=counted)
 
+    def holds(self, chain: str) -> bool:
+        """Whether nothing is wrong with a chain so far."""
+        return chain not in self._broken
+
     def report(self) -> Report:
         """What was found so far."""
         left_out = [Check.OPENINGS] if self._openings is None else []

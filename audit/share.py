@@ -48,6 +48,8 @@ class Share:
     processes: int = 1
 
     def is_of(self, chain: str) -> bool:
+        if chain == ATTESTATIONS:
+            return self.number == 0  # who follows the heads must know which statements are signed
         return zlib.crc32(chain.encode()) % self.processes == self.number
 
     def compares(self, number: int) -> bool:
@@ -200,7 +202,8 @@ class _Work:
                 continue
             if is_of(chain):
                 run.take_published(data, leaf, chain, index)
-            if chain == ATTESTATIONS and self._heads is not None:
+            # A statement costs a look at all chains: only the log itself may ask for that.
+            if chain == ATTESTATIONS and self._heads is not None and run.holds(chain):
                 self._check_stated(self._heads, data, leaf, index)
 
     def _read_words(

@@ -27,7 +27,7 @@ from audit.chosen import _Work as Chosen
 from audit.chosen import verify_chosen
 from audit.commitment import Opening
 from audit.founding import Anchors
-from audit.heads import HeadProof
+from audit.heads import HeadProof, HeadsFollower
 from audit.malformed import Malformed
 from audit.note import parse_note
 from audit.offline import BundleReport, Order, verify_bundle
@@ -36,7 +36,7 @@ from audit.share import Share
 from audit.share import _Work as Work
 from audit.tiles import WIDTH
 from tests.support.attacking import Files, Scribe, policy_of, small_log, written, zipped
-from tests.support.world import ORIGIN
+from tests.support.world import FOUNDING, ORIGIN, key_of
 
 SCRIBE = small_log()
 WHOLE = SCRIBE.files()
@@ -475,3 +475,27 @@ def test_large_files_of_words_and_proofs_are_read_as_they_were_written() -> None
     data = format_head_proofs(found)
     assert len(data) > 1 << 20
     assert parse_head_proofs(data) == found
+
+
+def test_statements_that_the_log_never_signed_cost_no_look_at_all_chains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A megabyte by anybody, with ten thousand of them, would keep a verifier busy for hours."""
+    looks = 0
+
+    def stated(_heads: HeadsFollower, _size: int) -> tuple[int, bytes]:
+        nonlocal looks
+        looks += 1
+        return 0, b""
+
+    monkeypatch.setattr(HeadsFollower, "stated", stated)
+    scribe = Scribe().found("an")
+    for _ in range(3):
+        scribe.state_heads()
+    assert not audited(written(scribe.files(), tmp_path / "signed")).ok
+    assert looks == 3
+    forger = Scribe(keys={**FOUNDING, "clock": key_of("nobody")}).found("an")
+    for _ in range(3):
+        forger.state_heads()
+    assert not audited(written(forger.files(), tmp_path / "forged")).ok
+    assert looks == 3
