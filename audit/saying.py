@@ -15,7 +15,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "the trust file, got from elsewhere than the bundle",
     ),
     "help_known": (
-        "mốc kiểm tra đã biết từ trước; cây của nó phải là phần đầu của cây này (có thể lặp lại)",
+        "mốc kiểm tra đã biết từ trước; cây của nó phải là phần đầu của cây này (dùng được nhiều lần)",
         "a checkpoint known from before; its tree must begin this one (may be repeated)",
     ),
     "help_skip": (
@@ -44,7 +44,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "check_9": ("bảng hiển thị khớp với nhật ký", "screens say what the log says"),
     "check_10": ("các mục đúng là của cây", "entries are those of the tree"),
     "check_11": ("mốc kiểm tra", "checkpoints"),
-    "check_12": ("đầu các chuỗi", "ends of the chains"),
+    "check_12": ("điểm cuối các chuỗi", "ends of the chains"),
     "passed": ("{count} đạt", "{count} passed"),
     "nothing": ("chưa kiểm tra gì", "nothing was checked"),
     "tree": (
