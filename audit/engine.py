@@ -114,7 +114,7 @@ class Run:
 
     def holds(self, chain: str) -> bool:
         """Whether nothing is wrong with a chain so far."""
-        return chain not in self._broken
+        return chain not in self._tally.broken
 
     def report(self) -> Report:
         """What was found so far."""

@@ -15,7 +15,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "the trust file, got from elsewhere than the bundle",
     ),
     "help_known": (
-        "mốc kiểm tra đã biết từ trước; cây của nó phải là phần đầu của cây này (có thể lặp lại)",
+        "mốc kiểm tra đã biết; cây của nó phải là phần đầu của cây này (dùng được nhiều lần)",
         "a checkpoint known from before; its tree must begin this one (may be repeated)",
     ),
     "help_skip": (
@@ -44,7 +44,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "check_9": ("bảng hiển thị khớp với nhật ký", "screens say what the log says"),
     "check_10": ("các mục đúng là của cây", "entries are those of the tree"),
     "check_11": ("mốc kiểm tra", "checkpoints"),
-    "check_12": ("đầu các chuỗi", "ends of the chains"),
+    "check_12": ("điểm cuối các chuỗi", "ends of the chains"),
     "passed": ("{count} đạt", "{count} passed"),
     "nothing": ("chưa kiểm tra gì", "nothing was checked"),
     "tree": (
@@ -90,14 +90,8 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "fork_found": ("--- trong gói", "--- in the bundle"),
     "holds": ("Nhật ký nguyên vẹn.", "The log is sound."),
     "broken": ("Nhật ký KHÔNG nguyên vẹn: {finding}", "The log is NOT sound: {finding}"),
-    "unread": (
-        "KHÔNG kết luận được gì về nhật ký: {finding}",
-        "NOTHING is known of the log: {finding}",
-    ),
-    "more": (
-        "  … và {count} phát hiện nữa (xem đủ bằng --json)",
-        "  … and {count} more (--json has them all)",
-    ),
+    "unread": ("KHÔNG kết luận được gì: {finding}", "NOTHING is known of the log: {finding}"),
+    "more": ("  … và {count} phát hiện nữa (--json)", "  … and {count} more (--json)"),
     "finding": ("bước {check}: {code}: {where}{detail}", "check {check}: {code}: {where}{detail}"),
     "finding_entry": ("{chain} mục {seq}{place}", "{chain} entry {seq}{place}"),
     "finding_place": (" (vị trí {index})", " (index {index})"),
@@ -113,6 +107,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "interrupted": ("Đã dừng.", "Stopped."),
     "unreadable": ("Không đọc được {path}: {reason}", "Can't read {path}: {reason}"),
+    "known_malformed": ("Không phải mốc kiểm tra: {reason}", "This is no checkpoint: {reason}"),
     "trust_malformed": (
         "Tệp tin cậy {path} sai: {reason}",
         "The trust file {path} is wrong: {reason}",

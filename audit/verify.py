@@ -26,9 +26,10 @@ from typing import NoReturn
 
 from cryptography import x509
 
+from audit.checkpoint import parse_checkpoint
 from audit.dealing import cores
 from audit.malformed import Malformed
-from audit.note import TYPE_NAMES
+from audit.note import TYPE_NAMES, parse_note
 from audit.offline import BundleReport, Order, verify_bundle
 from audit.policy import parse_policy
 from audit.report import Check, Finding, printable
@@ -38,6 +39,7 @@ HOLDS, BROKEN, MISUSE = 0, 1, 2
 INTERRUPTED, BROKEN_PIPE = 130, 141
 MOST_FINDINGS = 10
 """So many are told to people: the first is the one to look at, the rest are often its echo."""
+_KNOWN = "known_unreadable"
 _ENTRY_CHECKS = tuple(check for check in Check if check <= Check.RULES)
 
 
@@ -71,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _misuse(say("unreadable", path=error.filename, reason=error.strerror))
     except Malformed as error:
+        if error.code == _KNOWN:
+            return _misuse(say("known_malformed", reason=error.detail))
         return _misuse(say("trust_malformed", path=options.trust, reason=error))
     try:
         found = verify_bundle(order, _Progress(say).tell)
@@ -121,15 +125,10 @@ def lines(
     if report.disputed_entries:
         text.append(say("disputed", count=report.disputed_entries))
         text += [
-            say(
-                "disputed_entry",
-                index=d.index,
-                chain=printable(d.chain),
-                seq=d.seq,
-                holder=printable(d.holder),
-            )
+            say("disputed_entry", index=d.index, chain=printable(d.chain), seq=d.seq,
+                holder=printable(d.holder))
             for d in report.disputed
-        ]
+        ]  # fmt: skip
     for fork in found.forks:
         text += [say("fork"), say("fork_known"), *_note_lines(fork.known), say("fork_found")]
         text += _note_lines(fork.found)
@@ -252,10 +251,26 @@ def _order(options: argparse.Namespace) -> Order:
         policy=parse_policy(options.trust.read_bytes()),
         now=int(time.time()),
         signatures=not options.skip_signatures,
-        known=tuple(path.read_bytes() for path in options.known),
+        known=read_known(options.known),
         processes=options.processes or cores(),
         roots=_roots(options.tsa_roots) if options.tsa_roots else (),
     )
+
+
+def read_known(paths: Sequence[Path]) -> tuple[bytes, ...]:
+    """Checkpoints seen before. Raises OSError, and Malformed for what is none.
+
+    A wrong file is the fault of whoever names it: it must not look like a finding about the log.
+    """
+    known = []
+    for path in paths:
+        data = path.read_bytes()
+        try:
+            parse_checkpoint(parse_note(data).text)
+        except Malformed as error:
+            raise Malformed(_KNOWN, f"{path}: {error}") from error
+        known.append(data)
+    return tuple(known)
 
 
 def _roots(path: Path) -> tuple[x509.Certificate, ...]:

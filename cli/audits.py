@@ -74,7 +74,7 @@ def _verify_bundle(
     from audit.dealing import cores  # noqa: PLC0415 - likewise
     from audit.offline import Order, verify_bundle  # noqa: PLC0415 - likewise
     from audit.saying import Speaker  # noqa: PLC0415 - likewise
-    from audit.verify import as_document, lines  # noqa: PLC0415 - likewise
+    from audit.verify import as_document, lines, read_known  # noqa: PLC0415 - likewise
     from domain.replay import Replay  # noqa: PLC0415 - likewise
     from embedded.publishing import read_policy, read_roots  # noqa: PLC0415 - likewise
 
@@ -86,7 +86,7 @@ def _verify_bundle(
         now=int(session.now.timestamp()),
         judge=Replay,
         signatures=signatures,
-        known=tuple(path.read_bytes() for path in known),
+        known=read_known(known),
         processes=cores(),
         roots=read_roots(tsa_roots) if tsa_roots is not None else (),
     )

@@ -17,6 +17,7 @@ import structlog
 from google.protobuf.duration_pb2 import Duration
 from rich.console import Console
 from rich.live import Live
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
@@ -134,7 +135,7 @@ async def _run(home: Home, wishes: Wishes) -> int:
             where = f"Temporal {_web(ports)}"
             log.info("ready", web=_web(ports), door=_door(running.door_port))
             if on_board:
-                await _show_board(running, wishes.texts, where, stop)
+                await show_board(running.engine, wishes.texts, where, stop)
             else:
                 await stop.wait()
             log.info("stopping")
@@ -174,13 +175,14 @@ async def _everything(home: Home, ports: Ports, wishes: Wishes) -> AsyncIterator
         yield running
 
 
-async def _show_board(running: Service, texts: Texts, where: str, stop: asyncio.Event) -> None:
+async def show_board(engine: Engine, texts: Texts, where: str, stop: asyncio.Event) -> None:
+    """Draw the board until ``stop``, again and again. ``where``: what is reached at which port."""
     zone = load().timezone
     console = Console()
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not stop.is_set():
             try:
-                view = await asyncio.to_thread(board.read, running.engine)
+                view = await asyncio.to_thread(board.read, engine)
             except SQLAlchemyError as error:
                 # The service goes on without it, and so does the board a moment later.
                 log.warning("board_hindered", error=type(error).__name__)

@@ -15,7 +15,7 @@ from audit.trust_file import format_policy
 from tests.support.attacking import Scribe, policy_of, small_log, written, zipped
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_LINES = 6_800
+MOST_LINES = 6_850
 
 # Stands before the file's own text, so in each of its processes: whatever is not of the file
 # itself, of the standard library or of cryptography can't be imported.

@@ -89,6 +89,17 @@ def test_a_flood_of_findings_is_cut_for_people_only(verify: Say) -> None:
     assert len(told) == min(len(found), MOST_FINDINGS)
 
 
+def test_a_file_that_is_no_checkpoint_is_the_fault_of_whoever_names_it(
+    verify: Say, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("no checkpoint\n")
+    status, said, complained = verify(small_log().files(), "--known", str(wrong))
+    assert (status, said) == (MISUSE, "")
+    assert "wrong" in complained
+    assert "no checkpoint" in complained
+
+
 def test_whoever_trusts_the_checkpoint_may_skip_the_signatures(verify: Say) -> None:
     status, said, _ = verify(small_log().files(), "--skip-signatures")
     assert status == HOLDS
@@ -199,7 +210,7 @@ def test_a_known_checkpoint_of_somebody_else_is_a_finding(verify: Say, tmp_path:
     known.write_bytes(small_log().files(signers_of(key_of("somebody")))["checkpoint"])
     assert verify(small_log().files(), "--known", str(known))[0] == BROKEN
     known.write_bytes(b"\xff")
-    assert verify(small_log().files(), "--known", str(known))[0] == BROKEN
+    assert verify(small_log().files(), "--known", str(known))[0] == MISUSE, "it is no checkpoint"
 
 
 def test_what_cannot_be_read_is_2_and_named(verify: Say, trust: Path, tmp_path: Path) -> None:
