@@ -6,6 +6,8 @@
 ``time_skipping``  a Temporal server of this test's own, whose workflows' clocks can be moved
 """
 
+import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
@@ -31,6 +33,27 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("dondoc")
 
+
+def _work_in_memory() -> None:
+    """Tests make their files in memory where there is room: nearly every step of theirs waits for a
+    disk to have written it, and no test shows what a disk does. Whoever sets TMPDIR decides.
+    """
+    memory, about = Path("/dev/shm"), Path("/proc/meminfo")  # noqa: S108 - nothing of fixed name
+    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK) or not about.exists():
+        return
+    volume, available = os.statvfs(memory), 0
+    for line in about.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) << 10
+    room = min(volume.f_bavail * volume.f_frsize, available)
+    # Some tests start programs that they have put there.
+    if room > _ROOM and not volume.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(memory)
+        tempfile.tempdir = None  # ask again
+
+
+_ROOM = 6 << 30
+_work_in_memory()
 
 _PROCESSES = 4
 

@@ -1,11 +1,11 @@
-"""One at a time: whoever starts everything takes the usual ports, if they are free."""
+"""One at a time; `tests.support.alone` says why."""
 
-import fcntl
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.alone import alone
 
 _WAIT_SECONDS = 600
 
@@ -19,6 +19,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _alone() -> Iterator[None]:
-    with (Path(tempfile.gettempdir()) / "dondoc-tests.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with alone():
         yield

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from payloads.ring import REREAD_SECONDS
+from tests.support.alone import alone
 from tests.support.patience import PATIENCE
 from tests.support.scanning import found_in
 from tests.support.temporal import find_temporal, free_port
@@ -179,10 +180,11 @@ class Lived:
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     data = tmp_path_factory.mktemp("lived") / "data"
     made = Lived(data, [])
-    with ended_at_last() as started:
+    # It comes before the turn that each test waits for.
+    with alone(), ended_at_last() as started:
         for how in ("Ctrl-C", "SIGTERM", "closed terminal"):
             up = start(started, data, "--no-board", terminal=how == "closed terminal")
             addresses = up.ready()
@@ -200,7 +202,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
             until(lambda at=addresses: all(map(is_free, ports_of(at))))  # type: ignore[misc]
             still_there = (data / "running.json").exists()
             made.rounds.append(Round(how, status, left_behind, still_there, tasks))
-        yield made
+    return made
 
 
 def ports_of(addresses: dict[str, str]) -> list[str]:
@@ -215,7 +217,6 @@ def evidence_for_nobody(door: str) -> str:
     return str(answer.json()["refused"])
 
 
-@pytest.mark.timeout(400)
 def test_start_after_start_and_stop_after_stop_leave_nothing_behind(lived: Lived) -> None:
     assert [each.how for each in lived.rounds] == ["Ctrl-C", "SIGTERM", "closed terminal"]
     assert [each.status for each in lived.rounds] == [0, 0, 0]

@@ -3,8 +3,9 @@
 import errno
 import resource
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from audit.checkpoint import parse_checkpoint
 from audit.note import parse_note
 from audit.tiles import WIDTH
 from sequencing.sequencer import Sequencer
+from tests.support.attacking import written
+from tests.support.copying import contents_of, fill
 from tests.support.publishing import Published, published
 from tests.support.soundness import check_published, check_sound
 from tests.support.turning import STEP, Plan, Running
@@ -50,13 +53,6 @@ CASES = [
 ]
 
 
-@pytest.fixture(name="world")
-def _world(database_url: str) -> Iterator[World]:
-    world = World(database_url)
-    yield world
-    world.close()
-
-
 def record(world: World, count: int, name: str = "E") -> None:
     """So many new entries."""
     world.recorder.record([
@@ -65,14 +61,47 @@ def record(world: World, count: int, name: str = "E") -> None:
     ])  # fmt: skip
 
 
-@pytest.fixture(name="log")
-def _log(world: World, tmp_path: Path) -> Published:
+@dataclass(frozen=True)
+class Begun:
     """Published up to `BEFORE`; `MORE` entries wait."""
-    log = published(world, tmp_path / "tree")
+
+    database: bytes
+    files: Mapping[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def begun() -> dict[str, Begun]:
+    """By kind of database: made once, since it takes longer than most of these tests."""
+    return {}
+
+
+def begin(url: str, folder: Path) -> Begun:
+    world = World(url)
+    log = published(world, folder)
     record(world, BEFORE - len(world.rows()))
     log.publish()
     record(world, MORE, "M")
-    return log
+    world.close()
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return Begun(contents_of(url), {str(p.relative_to(folder)): p.read_bytes() for p in files})
+
+
+@pytest.fixture(name="world")
+def _world(database_url: str, tmp_path: Path, begun: dict[str, Begun]) -> Iterator[World]:
+    kind, folder = database_url.partition(":")[0], tmp_path / "tree"
+    if kind not in begun:
+        begun[kind] = begin(database_url, folder)
+    else:
+        fill(database_url, begun[kind].database)
+        written(begun[kind].files, folder)
+    world = World(database_url)
+    yield world
+    world.close()
+
+
+@pytest.fixture(name="log")
+def _log(world: World, tmp_path: Path) -> Published:
+    return published(world, tmp_path / "tree")
 
 
 def size_of(note: bytes | None) -> int:

@@ -9,6 +9,8 @@ from uuid import uuid4
 import psycopg
 from sqlalchemy.engine import URL, make_url
 
+from tests.support.postgres import dump, load_dump
+
 
 @contextmanager
 def copied(url: str, folder: Path) -> Iterator[str]:
@@ -32,6 +34,23 @@ def copied(url: str, folder: Path) -> Iterator[str]:
         yield address.set(database=name).render_as_string(hide_password=False)
     finally:
         _execute(address, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def contents_of(url: str) -> bytes:
+    """All that is in the database, for `fill`. Nobody may be connected to it."""
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
+        return Path(str(address.database)).read_bytes()
+    return dump(url)
+
+
+def fill(url: str, contents: bytes) -> None:
+    """Make a database of the same kind, which is empty or not there yet, what the other one was."""
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
+        Path(str(address.database)).write_bytes(contents)
+    else:
+        assert load_dump(url, contents)
 
 
 def as_role(url: str, role: str) -> str:

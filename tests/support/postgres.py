@@ -20,6 +20,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+from sqlalchemy.engine import make_url
 
 from tests.support.processes import DidNotStart, dying_with_us, stop, wait_until_ready
 
@@ -150,7 +151,9 @@ class PostgresServer:
 
 def dump(url: str) -> bytes:
     """All that is in a database, as SQL for `load_dump`."""
-    command = [str(find_binaries() / "pg_dump"), "--inserts", "--dbname", _plain(url)]
+    command = [str(find_binaries() / "pg_dump"), "--inserts"]
+    for option, value in _where(url).items():
+        command += [f"--{option}", value]
     said = subprocess.run(command, check=True, capture_output=True).stdout
     # Lines that begin so are for psql; none of our texts has a line of its own.
     return b"".join(line for line in said.splitlines(keepends=True) if line[:1] != b"\\")
@@ -158,7 +161,10 @@ def dump(url: str) -> bytes:
 
 def load_dump(url: str, data: bytes) -> bool:
     """Fill a database that has no tables yet; whether it had none."""
-    with psycopg.connect(_plain(url), autocommit=True) as connection:
+    there = _where(url)
+    with psycopg.connect(
+        host=there["host"], user=there["username"], dbname=there["dbname"], autocommit=True
+    ) as connection:
         (found,) = connection.execute(
             "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
         ).fetchone() or (0,)
@@ -167,9 +173,14 @@ def load_dump(url: str, data: bytes) -> bool:
     return not found
 
 
-def _plain(url: str) -> str:
-    """The address as libpq understands it."""
-    return url.replace("+psycopg", "")
+def _where(url: str) -> dict[str, str]:
+    """The address in parts: a role's name may hold anything."""
+    address = make_url(url)
+    return {
+        "host": str(address.query["host"]),
+        "username": str(address.username),
+        "dbname": str(address.database),
+    }
 
 
 def _answers(directory: Path) -> bool:
