@@ -478,7 +478,12 @@ async def test_a_service_publishes_each_step_in_about_two_seconds_and_the_last_w
             took.append(await until_shown(log, len(world.rows())))
         assert min(took) < 4
         await service.do(task, "report", {"summary": "Gần xong"}, role="officer")
-    assert shown_size(log) == len(world.rows())
+        accepted = len(world.rows())
+    assert shown_size(log) >= accepted
+    # The clock, which has months to make up for here, may have recorded more while it ended.
+    sequencer = log.sequencer()
+    if signed := sequencer.turn():
+        sequencer.publish(signed.note)
     check_sound(log)
 
 
