@@ -59,8 +59,9 @@ _CHAIN_UP_TO = text(
     " WHERE e.chain = :chain AND leaf.idx < :size ORDER BY e.seq"
 )
 _NEWEST = text(
-    "SELECT leaf.idx, e.data FROM entry AS e JOIN leaf ON leaf.entry = e.id"
-    " WHERE e.chain = :chain AND leaf.idx < :size ORDER BY e.seq DESC"
+    "SELECT e.seq, leaf.idx, e.data FROM entry AS e JOIN leaf ON leaf.entry = e.id"
+    " WHERE e.chain = :chain AND e.seq < :before AND leaf.idx < :size"
+    " ORDER BY e.seq DESC LIMIT :few"
 )
 _HEADS = text(
     "SELECT e.chain, e.seq, e.leaf FROM entry AS e"
@@ -102,6 +103,8 @@ _PLACED = (
 _GAP = text(f"SELECT min(place) FROM ({_PLACED}) AS placed WHERE idx <> place")  # noqa: S608 - see above
 _COUNT = text("SELECT count(*) FROM leaf JOIN entry AS e ON e.id = leaf.entry")
 READ_AT_ONCE = 1_024
+_FEW = 16
+_BEHIND_ALL = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +210,11 @@ def newest_first(connection: Connection, chain: str, size: int) -> Iterator[tupl
     """The entries of a chain among the first ``size`` of the log, each with its place, from the
     last one back; a few are read at a time, as the log's own chains grow for ever.
     """
-    few = {"yield_per": 16}
-    rows = connection.execute(_NEWEST, {"chain": chain, "size": size}, execution_options=few)
-    return ((index, bytes(data)) for index, data in rows)
+    wanted = {"chain": chain, "size": size, "few": _FEW}
+    before = _BEHIND_ALL
+    while rows := connection.execute(_NEWEST, {**wanted, "before": before}).all():
+        yield from ((index, bytes(data)) for _seq, index, data in rows)
+        before = rows[-1][0]
 
 
 def chain_up_to(connection: Connection, chain: str, size: int) -> list[Row]:
