@@ -82,6 +82,8 @@ _ARGUMENTS = {"endorse": {"item": "report"}, "evaluate": {"rating": "met"}}
 _AT_ONCE = 64
 _LATE_EVERY = 5
 _EPOCH = timedelta(minutes=10)
+_TICK = 0.01
+"""Seconds: what processor time is counted in."""
 _HOLDS = "trust", "bundle.zip", "published"
 
 WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -108,7 +110,7 @@ class Found:
     def ratio(self, way: str, figure: str = "seconds") -> float:
         """The speed of ``way`` to that of the signature checks alone."""
         pairs = zip(self.raw, self.ways[way], strict=True)
-        return median(raw[figure] / found[figure] for raw, found in pairs)
+        return median(raw[figure] / max(found[figure], _TICK) for raw, found in pairs)
 
     def skipped(self) -> float:
         """How many times faster it is to trust the checkpoint."""

@@ -16,9 +16,10 @@ from temporalio import client, worker, workflow
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.bridge.worker import Worker as BridgeWorker
 
-from workflows.messages import FOLLOW
+from workflows.messages import FOLLOW, Follow
 
 _NOTE = "bench_note"
+_PATIENCE_SECONDS = 60.0
 
 
 class Watch(client.Interceptor, worker.Interceptor):
@@ -38,12 +39,13 @@ class Watch(client.Interceptor, worker.Interceptor):
         return _Noting
 
     async def until(self, task: str, entries: int) -> None:
-        """Return when the workflow has applied that many entries."""
+        """Return when the workflow has applied that many entries. Raises TimeoutError."""
         if len(self._applied.get(task, ())) >= entries:
             return
         future = self._loop.create_future()
         self._waiting[task] = (entries, future)
-        await future
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await future
 
     def _note(self, run: str, task: str, entries: Sequence[str]) -> None:
         # On the workflow's thread, before its activation is completed.
@@ -68,7 +70,10 @@ class _Noting(worker.WorkflowInboundInterceptor):
         if input.signal == FOLLOW:
             info = workflow.info()
             note: Any = workflow.extern_functions()[_NOTE]
-            note(info.run_id, info.workflow_id, input.args[0].entries)
+            # Its handler takes signals of any name and form, so they come as they were sent.
+            (given,) = input.args[1]
+            follow = workflow.payload_converter().from_payload(given.payload, Follow)
+            note(info.run_id, info.workflow_id, follow.entries)
 
 
 @contextmanager
