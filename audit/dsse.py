@@ -12,6 +12,7 @@ The ``keyid`` in an envelope is a hint for finding the key, never a reason to tr
 
 import base64
 import binascii
+import re
 from typing import NamedTuple
 
 from audit.canonical import Json
@@ -26,6 +27,11 @@ _LAST = (
     *(bytes([last]) + b"=" for last in b"AEIMQUYcgkosw048"),
 )
 """What padding may stand behind: characters whose lower bits, which say nothing, are 0."""
+
+_ENDED = re.compile(
+    "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|(?<=[A-Za-z0-9+/])=+)"
+)
+"""Padded base64, if any bits and padding that is not needed were allowed."""
 
 _MIN_SIGNATURE_BYTES, _MAX_SIGNATURE_BYTES = 64, 512
 """Ed25519 to RSA of 4096 bits. How long a key's signature must be, the key itself knows."""
@@ -103,9 +109,9 @@ def decode_base64(text: Json) -> bytes:
         written = text.encode("ascii")
         data = binascii.a2b_base64(written, strict_mode=True)
     except ValueError as error:  # or its subclasses, binascii.Error and UnicodeEncodeError
-        raise Malformed("base64") from error
-    # The bits that the last character has too many of may be anything for the decoder, and it
-    # takes a lone "=" behind whole groups of four.
+        raise Malformed("base64_not_canonical" if _ENDED.fullmatch(text) else "base64") from error
+    # Some Pythons take any bits that the last character has too many of, and "=" behind whole
+    # groups of four. Others have refused it above, by the same name.
     if len(written) % 4 or (written.endswith(b"=") and not written.endswith(_LAST)):
         raise Malformed("base64_not_canonical")
     return data

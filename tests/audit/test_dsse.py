@@ -90,6 +90,26 @@ def test_base64_has_one_form_for_each_value(text: str) -> None:
         decode_base64(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("QUI=", None), ("QQ==", None), ("QUIB", None), ("", None),
+        ("QUJ=", "base64_not_canonical"), ("QR==", "base64_not_canonical"),
+        ("QUIB=", "base64_not_canonical"), ("QUIB====", "base64_not_canonical"),
+        ("=", "base64"), ("QUI", "base64"), ("QU=I", "base64"), ("QUI=QUI=", "base64"),
+        ("QQ=", "base64"), ("Q===", "base64"), ("QU I", "base64"), ("QUI=\n", "base64"),
+    ],
+)  # fmt: skip
+def test_every_python_has_the_same_name_for_what_is_wrong(text: str, code: str | None) -> None:
+    """The decoders of some take what others refuse."""
+    try:
+        decode_base64(text)
+    except Malformed as error:
+        assert error.code == code  # noqa: PT017 - not all of them raise
+    else:
+        assert code is None
+
+
 def test_base64_in_its_one_form_is_read() -> None:
     for data in (b"", b"A", b"AB", b"ABC"):
         assert decode_base64(base64.b64encode(data).decode()) == data
