@@ -5,7 +5,7 @@
     its root       note, cosignature, checkpoint, signers, witnessing
     whom to trust  policy, trust_file
     keys           algorithms, keys, private_keys, holders, directory, keyring, founding, disputes
-    certificates   certificates, authorities, paths, names, revocations, strength
+    certificates   certificates, authorities, paths, names, revocations, strength, unreadable
     time-stamps    timestamp, timestamp_path, timestamp_request, cms
     verification   engine, checks, once, tally, report; of a database: stored, read_model
     … of a bundle  offline, bundle, share, dealing, chosen, proof, receipt

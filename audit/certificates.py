@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from audit.keys import PublicKey, load_public
 from audit.malformed import Malformed
+from audit.unreadable import UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,7 @@ def load_certificate(der: bytes) -> Certificate:
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         times = _instant(found.not_valid_before_utc), _instant(found.not_valid_after_utc)
-    except (
-        ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as error:  # fmt: skip
+    except UNREADABLE as error:
         raise Malformed("certificate_unreadable") from error
     return Certificate(load_public(spki), *times)
 

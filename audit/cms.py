@@ -10,7 +10,6 @@ behind its tag: authorities put certificates in the order of the chain.
 from typing import Annotated, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.asn1 import (
     TLV,
     BitString,
@@ -24,10 +23,10 @@ from cryptography.hazmat.asn1 import (
     encode_der,
     sequence,
 )
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import ObjectIdentifier
 
 from audit.malformed import Malformed
+from audit.unreadable import UNREADABLE
 
 Shape = TypeVar("Shape")
 
@@ -37,20 +36,6 @@ CONTENT_TYPE = ObjectIdentifier("1.2.840.113549.1.9.3")
 MESSAGE_DIGEST = ObjectIdentifier("1.2.840.113549.1.9.4")
 SIGNING_CERTIFICATE = ObjectIdentifier("1.2.840.113549.1.9.16.2.12")
 SIGNING_CERTIFICATE_V2 = ObjectIdentifier("1.2.840.113549.1.9.16.2.47")
-
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    KeyError,  # a TLS feature (RFC 7633) in a certificate that it does not know
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.ExtensionNotFound,
-    x509.UnsupportedGeneralNameType,
-    CryptographyDeprecationWarning,  # of certificates against RFC 5280, where warnings are errors
-)
-"""What `cryptography` raises for bytes that it does not understand."""
 
 
 def read(shape: type[Shape], der: bytes) -> Shape:

@@ -40,6 +40,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdent
 
 from audit.malformed import Malformed
 from audit.strength import check_digest, check_key, name_of
+from audit.unreadable import UNREADABLE
 
 MAX_INTERMEDIATES = 5
 
@@ -74,13 +75,10 @@ def load(der: bytes) -> x509.Certificate:
         found.extensions  # noqa: B018 - they are parsed only when they are asked for
         found.public_key()
         found.subject, found.issuer, found.version  # noqa: B018 - likewise
-    except (
-        ValueError, TypeError, KeyError, x509.InvalidVersion, x509.DuplicateExtension
-    ) as error:  # fmt: skip
-        # KeyError: a TLS feature (RFC 7633) that `cryptography` does not know.
-        raise Malformed("certificate_unreadable") from error
     except (UnsupportedAlgorithm, x509.UnsupportedGeneralNameType) as error:
         raise Malformed("certificate_key_weak", "of a kind that is not known here") from error
+    except UNREADABLE as error:
+        raise Malformed("certificate_unreadable") from error
     if found.serial_number <= 0:  # 4.1.2.2; lists could not name it
         raise Malformed("certificate_unreadable", "its serial number is not positive")
     return found

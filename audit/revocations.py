@@ -31,6 +31,7 @@ from audit.malformed import Malformed
 from audit.names import Comparable, comparable
 from audit.paths import extension
 from audit.strength import check_digest, name_of
+from audit.unreadable import UNREADABLE
 
 MAX_LIST_BYTES = 30_000
 """Of a list in DER: with the base64 of two envelopes it still fits in one entry of 65,535 bytes."""
@@ -74,9 +75,7 @@ def load_list(der: bytes) -> RevocationList:
     try:
         signed = x509.load_der_x509_crl(der)
         found = _read(signed)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise Malformed("crl_unreadable") from error
-    except (x509.InvalidVersion, x509.UnsupportedGeneralNameType) as error:
+    except UNREADABLE as error:
         raise Malformed("crl_unreadable") from error
     return found
 

@@ -48,6 +48,7 @@ from audit.algorithms import verifier
 from audit.malformed import Malformed
 from audit.strength import check_digest, check_key, name_of
 from audit.timestamp_path import check_path, check_signer
+from audit.unreadable import UNREADABLE
 
 MAX_TOKEN_BYTES = 65_535
 
@@ -104,7 +105,7 @@ def check_token(
     check_length(token)
     try:
         return _check(token, data, roots, nonce)
-    except cms.UNREADABLE as error:
+    except UNREADABLE as error:
         raise Malformed("timestamp_malformed", "a certificate") from error
 
 

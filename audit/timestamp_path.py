@@ -22,10 +22,11 @@ from datetime import datetime
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from audit.malformed import Malformed
+from audit.paths import is_issued
 from audit.strength import check_digest, check_key, name_of
 
 _MAX_LEVELS = 8
@@ -104,7 +105,7 @@ def _issuers(certificates: Certificates, roots: Certificates) -> Issuers:
             continue
         known = dict.fromkeys((*roots, *certificates))
         named = [issuer for issuer in known if issuer.subject == child.issuer]
-        found[child] = [issuer for issuer in named if _signed(child, issuer)]
+        found[child] = [issuer for issuer in named if is_issued(child, issuer)]
         if named and not found[child]:
             raise Malformed("timestamp_authority_unknown", f"not the issuer of {name_of(child)}")
     return found
@@ -121,14 +122,6 @@ def _weakness(certificate: x509.Certificate) -> Malformed | None:
     except Malformed as wrong:
         return wrong
     return None
-
-
-def _signed(child: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        child.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
-        return False  # also for another kind of key than the one that signed
-    return True
 
 
 def _check_issuer(issuer: x509.Certificate, below: int, at: datetime) -> None:
