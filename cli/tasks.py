@@ -9,11 +9,10 @@ import typer
 from cli.options import TaskId, check_choice
 from cli.reading import ReadAs, reader_of
 from cli.session import Session
-from domain.authority import roles_of
 from domain.instants import parse_instant
-from domain.lifecycle import allowed
+from domain.possible import possible
 from domain.refusal import Refused
-from domain.task import Role, State, Task
+from domain.task import State, Task
 
 if TYPE_CHECKING:
     from activities.words import Words
@@ -110,24 +109,7 @@ def _agency(session: Session, names: dict[str, tuple[str, str]], agency: str) ->
 
 def _steps(task: Task) -> list[str]:
     """The steps that a person may take now, as commands."""
-    legal = [name for name in allowed(task.state) if roles_of(name) != {Role.CLOCK}]
-    return [name.replace("_", "-") for name in legal if _has_object(task, name)]
-
-
-def _has_object(task: Task, event: str) -> bool:
-    """Whether there is something that this step could be about: a request, an update."""
-    waiting = {name for name, item in task.pending.items() if not item.endorsed} - {"result"}
-    endorsed = {name for name, item in task.pending.items() if item.endorsed}
-    match event:
-        case "endorse" | "decline":
-            return bool(waiting)
-        case "grant_extension" | "grant_withdrawal":
-            return event.removeprefix("grant_") in endorsed
-        case "refuse":
-            return bool(endorsed & {"extension", "withdrawal"})
-        case "evaluate":
-            return any(name.startswith("evaluate") for name in (*task.clocks, *task.missed))
-    return True
+    return [name.replace("_", "-") for name in possible(task)]
 
 
 def _show(

@@ -10,10 +10,10 @@ from datetime import date, datetime, timedelta
 from typing import NoReturn
 
 from domain import authority, timetable
-from domain.authority import roles_of
 from domain.calendar import Calendar
 from domain.command import Actor, Command, check_arguments
-from domain.lifecycle import EVENTS, allowed, destination
+from domain.lifecycle import EVENTS, destination
+from domain.possible import possible
 from domain.refusal import Refused
 from domain.step import DECISIONS, answered_update
 from domain.task import Clock, Pending, Role, Secrecy, State, Task, Terms
@@ -92,9 +92,8 @@ def _refuse_state(task: Task | None, command: Command) -> NoReturn:
         raise Refused("unknown_task", task=command.task)
     if command.event == "register":
         raise Refused("task_exists", task=task.id)
-    by_hand = (name for name in allowed(task.state) if Role.CLOCK not in roles_of(name))
-    legal = ",".join(by_hand)
-    raise Refused("wrong_state", event=command.event, state=task.state, allowed=legal)
+    offered = ",".join(possible(task))
+    raise Refused("wrong_state", event=command.event, state=task.state, allowed=offered)
 
 
 def check_issued(command: Command, received_at: datetime) -> None:

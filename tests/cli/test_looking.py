@@ -57,7 +57,7 @@ def test_only_steps_that_have_something_to_be_about_are_offered(make_shell: Make
     assert offered & about_requests == {"endorse", "decline"}
     shell.world.do(task, "endorse", {"item": "extension"}, role="approver")
     offered = set(shell.json("task", "show", "D1-1")["allowed"])
-    assert offered & about_requests == {"grant-extension", "refuse"}
+    assert offered & about_requests == {"decline", "grant-extension", "refuse"}
 
 
 def test_the_list_says_how_many_there_are_and_that_more_were_left_out(make_shell: Make) -> None:

@@ -11,6 +11,7 @@ from domain.authority import roles_of
 from domain.command import Actor
 from domain.decide import MAX_AHEAD, MAX_BEHIND, decide, due_clocks
 from domain.lifecycle import EVENTS, allowed, destination
+from domain.possible import possible
 from domain.refusal import Refused
 from domain.task import Role, State, Timeliness
 from tests.support.walking import CLOCK, REASON, REPORT, TEXT, Walk, actor, walk_to
@@ -95,6 +96,7 @@ CELLS = [(event, state) for event in EVENTS for state in State]
 )
 def test_a_legal_step_succeeds_and_leads_where_the_table_says(event: str, state: State) -> None:
     walk = ready(event, state)
+    assert (event in possible(walk.task)) == (event != "lapse")
     if event == "lapse":
         name, clock = walk.task.next_clock or pytest.fail("nothing is running")
         walk.now = clock.due + timedelta(seconds=1)
@@ -103,6 +105,36 @@ def test_a_legal_step_succeeds_and_leads_where_the_table_says(event: str, state:
         walk.do(event, ARGUMENTS.get(event), by=BY.get(event, "officer"))
     assert walk.steps[-1].event == event
     assert walk.state is destination(event, state)
+
+
+@pytest.mark.parametrize("state", [s for s in State if {"endorse", "decline"} <= {*allowed(s)}])
+def test_what_is_not_offered_would_be_refused_for_want_of_an_object(state: State) -> None:
+    walk = walk_to(state)
+    left_out = set(allowed(state)) - {*possible(walk.task), "lapse"}
+    assert left_out
+    for event in left_out:
+        code = walk.refused(event, ARGUMENTS.get(event), by=BY.get(event, "officer"))
+        assert code in {"nothing_pending", "nothing_to_evaluate"}, event
+
+
+def test_a_settled_dispute_and_a_task_without_a_term_are_not_offered_what_they_lack() -> None:
+    kept = walk_to(State.DISPUTED).do("keep", REASON, by="office")
+    assert "dispute" not in possible(kept.task)
+    assert kept.refused("dispute", REASON) == "dispute_settled"
+    endless = walk_to(State.IN_PROGRESS, due_on=None)
+    assert "ask_extension" not in possible(endless.task)
+    asking = endless.refused("ask_extension", ARGUMENTS["ask_extension"])
+    assert asking == "no_term_to_extend"
+
+
+def test_what_was_endorsed_can_be_declined_and_refused_but_not_endorsed_again() -> None:
+    walk = ready("grant_extension", State.IN_PROGRESS)
+    assert {"decline", "refuse", "grant_extension"} <= set(possible(walk.task))
+    assert not {"endorse", "grant_withdrawal"} & set(possible(walk.task))
+    again = walk.refused("endorse", {"item": "extension"}, by="approver")
+    assert again == "already_endorsed"
+    declining = {"item": "extension", **REASON}
+    assert walk.refused("decline", declining, by="approver") is None
 
 
 @pytest.mark.parametrize(
