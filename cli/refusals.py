@@ -12,7 +12,7 @@ from cli.session import Session
 from domain.attestation import CHAIN
 from domain.instants import format_instant, parse_instant
 from domain.refused import REFUSED, SUMMED, number
-from messages import Texts
+from messages import Texts, filled
 from messages.sentences import placeholders
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def refusals(
         chain = find_task(connection, task).id if task is not None else None
         rows = ledger.read_chain(connection, CHAIN)
     found = [
-        {**entry, "text": _sentence(session.texts, entry)}
+        {**entry, "text": sentence(session.texts, entry)}
         for entry in _stated(rows)
         if _fits(entry, person, chain, first)
     ]
@@ -96,7 +96,7 @@ def _midnight(session: Session, day: str) -> str:
     return format_instant(datetime.combine(first, time(), session.zone))
 
 
-def _sentence(texts: Texts, entry: Mapping[str, Any]) -> str:
+def sentence(texts: Texts, entry: Mapping[str, Any]) -> str:
     """Why, in a sentence. What to do next was for its giver."""
     if entry["kind"] == SUMMED:
         return texts("refusals_sum", total=entry["total"])
@@ -112,7 +112,7 @@ def _sentence(texts: Texts, entry: Mapping[str, Any]) -> str:
         "task": entry["chain"],
     }
     facts = {name: known.get(name) or _UNKNOWN for name in placeholders(template)}
-    return f"{template.format(**facts)}." if template else str(entry["code"])
+    return f"{filled(template, facts)}." if template else str(entry["code"])
 
 
 def _show(session: Session, entry: Mapping[str, Any]) -> None:

@@ -3,9 +3,8 @@
 import re
 from datetime import UTC, datetime
 
-# Midnight is 00:00 of the day it begins: later Pythons read 24:00 as the same instant.
 _written = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"
 ).fullmatch
 _LOCAL = len("2026-02-13T09:30:00.000000")
 

@@ -54,7 +54,9 @@ class _Counting(Formatter):
         return f"{value} {one if str(value) == '1' else many}"
 
 
-_FILL = _Counting()
+def filled(template: str, facts: Mapping[str, object]) -> str:
+    """The sentence with its facts. Raises KeyError for one that is missing."""
+    return _Counting().vformat(template, (), facts)
 
 
 @lru_cache
@@ -82,7 +84,7 @@ class Texts:
         template = self._texts.get(code)
         if template is not None:
             try:
-                return _FILL.vformat(template, (), facts)
+                return filled(template, facts)
             except (KeyError, IndexError, ValueError, AttributeError):
                 pass
         shown = ", ".join(f"{name}={value}" for name, value in facts.items())

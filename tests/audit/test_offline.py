@@ -1,5 +1,8 @@
 """A log verified offline: by one process or several, with rotated keys, witnesses and disputes."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +35,8 @@ from tests.support.attacking import (
     zipped,
 )
 from tests.support.world import FOUNDING, key_of, pq_key_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def audited(
@@ -298,3 +303,14 @@ def test_the_log_key_may_be_rotated_and_records_go_on(tmp_path: Path) -> None:
     assert first(audited(scribe.files(), tmp_path / "b")) == (
         Check.RECORD_SIGNATURE, "record_signature_wrong", "T-1", 0, index,
     )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody is kept to some cores")
+def test_no_more_processes_are_started_than_there_are_cores_to_use() -> None:
+    script = (
+        "import os; from audit.dealing import cores; all = cores();"
+        "os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1]); print(all, cores())"
+    )
+    command = [sys.executable, "-c", script]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.split() == [str(len(os.sched_getaffinity(0))), "1"]

@@ -1,14 +1,23 @@
 """`dondoc audit refusals`: what was refused, in sentences, from the log."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from activities.recorder import SumUp, Turned
-from cli import status
+from cli import refusals, status
 from domain.refusal import Refused
 from messages import LANGUAGES, Texts, load
 from tests.cli.shell import Shell
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = {
+    "kind": "refused", "agency": "snv", "event": "confirm", "claimed": None, "actor": "snv.officer",
+    "role": "officer", "chain": "T-1",
+}  # fmt: skip
+"""What the log keeps of a refused command whose giver is known."""
 
 
 @pytest.fixture(name="log")
@@ -89,3 +98,17 @@ def test_the_first_sentence_of_every_reason_stands_alone(language: str) -> None:
         told = texts.template(code).partition(". ")[0]
         assert told.count("“") == told.count("”"), code
         assert told.count("`") % 2 == 0, code
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_refusal_by_the_rules_has_a_sentence_that_needs_no_more_than_the_log_keeps(
+    language: str,
+) -> None:
+    texts = Texts(language)
+    rules = "".join((ROOT / "domain" / name).read_text() for name in ("decide.py", "command.py"))
+    codes = set(re.findall(r'Refused\("([a-z_]+)"', rules))
+    assert "nothing_pending" in codes
+    for code in codes:
+        told = refusals.sentence(texts, {**KEPT, "code": code})
+        assert "…" not in told, code
+        assert told != code
