@@ -39,6 +39,7 @@ HOLDS, BROKEN, MISUSE = 0, 1, 2
 INTERRUPTED, BROKEN_PIPE = 130, 141
 MOST_FINDINGS = 10
 """So many are told to people: the first is the one to look at, the rest are often its echo."""
+_UNREAD = "bundle_unreadable"
 _KNOWN = "known_unreadable"
 _ENTRY_CHECKS = tuple(check for check in Check if check <= Check.RULES)
 
@@ -145,7 +146,9 @@ def _verdict(
     text = [say("found", finding=tell(finding)) for finding in shown]
     if more := len(findings[MOST_FINDINGS:]):
         text.append(say("more", count=more))
-    return [*text, say("broken", finding=tell(findings[0]))]
+    # A download that was damaged on its way says nothing against the log.
+    code = "unread" if all(each.code == _UNREAD for each in findings) else "broken"
+    return [*text, say(code, finding=tell(findings[0]))]
 
 
 def _told(say: Speaker, finding: Finding) -> str:

@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -248,6 +249,18 @@ def test_a_bundle_that_is_none_is_1_not_a_traceback(verify: Say, tmp_path: Path)
     (tmp_path / "empty").mkdir()
     status, said, _ = verify(tmp_path / "empty")
     assert (status, "NOTHING is known" in said) == (BROKEN, True)
+
+
+def test_a_bundle_that_was_damaged_on_its_way_accuses_nobody(verify: Say, tmp_path: Path) -> None:
+    path = zipped(small_log().files(), tmp_path / "bundle.zip")
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        tile = next(each for each in archive.infolist() if each.filename.startswith("tile/0/"))
+    at = tile.header_offset + 100  # behind its name, among its hashes
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    status, said, _ = verify(path)
+    assert (status, "NOTHING is known of the log" in said) == (BROKEN, True)
+    assert "NOT sound" not in said
 
 
 @pytest.mark.parametrize("arguments", [[], ["bundle"], ["b", "--trust"], ["b", "--nonsense"]])
